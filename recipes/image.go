@@ -103,6 +103,9 @@ type Exclude struct {
 
 // Placement says which entries of an archive are taken and where they go.
 type Placement struct {
+	// Inner, where set, is a glob that matches exactly one entry of the
+	// archive: an archive itself (tar, zip), and all below speaks of that one.
+	Inner string
 	// Strip drops so many leading folders; Select and Drop are doublestar
 	// globs on what remains, and Into is the folder that receives it.
 	Strip  int
