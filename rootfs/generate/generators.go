@@ -1,0 +1,6 @@
+package generate
+
+// generators is the one list of what a recipe may name under generate.
+func generators() map[string]Func {
+	return map[string]Func{}
+}
