@@ -1,0 +1,89 @@
+package fetch
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Record gives a small fact that was derived from objects: what an archive
+// holds, which blob a layer key led to. A record that is torn, or was written
+// for another key, counts as missing.
+func (s *Store) Record(kind, key string) ([]byte, bool) {
+	path, err := s.recordPath(kind, key)
+	if err != nil {
+		return nil, false
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, false
+	}
+	sum, data, found := bytes.Cut(content, []byte{'\n'})
+	if !found || string(sum) != recordSum(kind, key, data) {
+		return nil, false
+	}
+	return data, true
+}
+
+// SetRecord keeps a fact for Record. It replaces one of the same key whole;
+// readers see the old or the new. It is not synced: a record that a crash
+// tears is missing, and is derived again.
+func (s *Store) SetRecord(kind, key string, data []byte) error {
+	path, err := s.recordPath(kind, key)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{filepath.Dir(filepath.Dir(path)), filepath.Dir(path)} {
+		if err := s.folder(dir); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), "record-")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	_, err = f.WriteString(recordSum(kind, key, data) + "\n")
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err := errors.Join(err, f.Chmod(0o444), f.Close()); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) recordPath(kind, key string) (string, error) {
+	if !validKind(kind) {
+		return "", fmt.Errorf("store: %q is no kind of record: lower-case letters, digits and hyphens", kind)
+	}
+	sum := sha256.Sum256([]byte(key))
+	name := hex.EncodeToString(sum[:])
+	return filepath.Join(s.dir, recordsDir, kind, name[:2], name), nil
+}
+
+func validKind(kind string) bool {
+	for _, c := range kind {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return kind != ""
+}
+
+// recordSum covers kind and key too, so that a file that was moved or copied
+// to another name is not believed.
+func recordSum(kind, key string, data []byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%d\n%s\n", kind, len(key), key)
+	h.Write(data)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,282 @@
+// Package fetch brings locked artefacts onto the machine: verified, resumable
+// downloads from mirrors, and the content-addressed store that keeps them.
+//
+// The store is never trusted: every object is hashed again before its first
+// use in a process, and one that does not hold what its name says is removed.
+// Several processes, of several users, may use one store at the same time.
+package fetch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// The folders of a store.
+const (
+	objectsDir = "sha256"  // sha256/ab/<64 hex>, mode 0444
+	recordsDir = "records" // records/<kind>/ab/<sha256 of the key>
+	partialDir = "partial" // downloads that were cut, kept between runs
+	tmpDir     = "tmp"     // what is being written
+	locksDir   = "locks"
+)
+
+// touchAfter is how old an object's time may grow before a use renews it:
+// garbage collection reads it, file access times are often switched off.
+const touchAfter = time.Hour
+
+// Store keeps files under the sha256 of their content.
+type Store struct {
+	dir   string
+	perm  fs.FileMode // of the folders in the store, as its own folder has them
+	inUse *flock.Flock
+
+	mu    sync.Mutex
+	known map[recipes.Digest]*checked
+}
+
+// checked remembers that an object was hashed in this process, and which
+// file that was: one that another process has put in its place counts anew.
+type checked struct {
+	mu   sync.Mutex
+	info fs.FileInfo
+}
+
+// CorruptError says that an object of the store did not hold what its name
+// says. It has been removed, so it matches fs.ErrNotExist: whoever made the
+// object makes it again.
+type CorruptError struct {
+	Path string
+	Want recipes.Digest
+	Got  recipes.Digest
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("store: %s held other bytes (sha256 %s) and was removed", e.Path, e.Got)
+}
+
+// Is makes a corrupt object a missing one.
+func (e *CorruptError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// DefaultDir is the store's place in the user's cache folder; empty where the
+// user has none (no HOME).
+func DefaultDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "shudl-assemble")
+}
+
+// OpenStore opens the store in a folder and makes it where it is not there.
+// An empty dir is DefaultDir. The folder's own permissions decide who shares
+// the store: folders and files inside get them, whatever the umask.
+func OpenStore(dir string) (*Store, error) {
+	if dir == "" {
+		dir = DefaultDir()
+	}
+	if dir == "" {
+		return nil, errors.New("store: the user has no cache folder: set HOME or give --cache DIR")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("store: %w: give another folder by --cache DIR", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{
+		dir:   dir,
+		perm:  info.Mode() & (fs.ModePerm | fs.ModeSetgid),
+		known: map[recipes.Digest]*checked{},
+	}
+	for _, sub := range []string{objectsDir, recordsDir, partialDir, tmpDir, locksDir} {
+		if err := s.folder(filepath.Join(dir, sub)); err != nil {
+			return nil, fmt.Errorf("store: %w: give another folder by --cache DIR", err)
+		}
+	}
+	return s, s.markInUse()
+}
+
+// Dir is the store's folder.
+func (s *Store) Dir() string { return s.dir }
+
+// folder makes one folder with the store's permissions. It appears with them,
+// so that another user never meets it half made.
+func (s *Store) folder(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	tmp, err := os.MkdirTemp(s.dir, ".new-")
+	if err != nil {
+		return err
+	}
+	err = os.Chmod(tmp, s.perm)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
+		return nil
+	}
+	os.Remove(tmp)
+	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+		return nil // another process was first
+	}
+	return err
+}
+
+func (s *Store) objectPath(d recipes.Digest) string {
+	return filepath.Join(s.dir, objectsDir, string(d[:2]), string(d))
+}
+
+// Has says whether an object is there, and its size in bytes. It does not
+// look inside: what Open gives has been hashed.
+func (s *Store) Has(d recipes.Digest) (size int64, ok bool) {
+	if !valid(d) {
+		return 0, false
+	}
+	info, err := os.Stat(s.objectPath(d))
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Size(), true
+}
+
+// Open gives an object whose bytes were hashed in this process. One that is
+// missing or corrupt is an error that matches fs.ErrNotExist.
+func (s *Store) Open(ctx context.Context, d recipes.Digest) (*os.File, error) {
+	if !valid(d) {
+		return nil, fmt.Errorf("store: %q is no sha256", d)
+	}
+	path := s.objectPath(d)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := s.check(ctx, f, d); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Path gives the place of an object, for hard links: the same promise as
+// Open, as long as nobody but this program writes in the store.
+func (s *Store) Path(ctx context.Context, d recipes.Digest) (string, error) {
+	f, err := s.Open(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+// check hashes an open object unless this very file was hashed before.
+func (s *Store) check(ctx context.Context, f *os.File, d recipes.Digest) error {
+	c := s.memory(d)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if c.info != nil && sameFile(c.info, info) {
+		return nil
+	}
+	got, err := hashFile(ctx, f)
+	if err != nil {
+		return fmt.Errorf("store: read %s: %w", f.Name(), err)
+	}
+	if got != d {
+		s.remove(f.Name(), info)
+		return &CorruptError{Path: f.Name(), Want: d, Got: got}
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) > touchAfter {
+		// Fails on another user's object, which then ages as if unused.
+		if os.Chtimes(f.Name(), now, now) == nil {
+			if info, err = f.Stat(); err != nil {
+				return fmt.Errorf("store: %w", err)
+			}
+		}
+	}
+	c.info = info
+	return nil
+}
+
+func (s *Store) memory(d recipes.Digest) *checked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.known[d]
+	if c == nil {
+		c = &checked{}
+		s.known[d] = c
+	}
+	return c
+}
+
+// remove takes a corrupt object away, unless another process has already put
+// a good one in its place.
+func (s *Store) remove(path string, bad fs.FileInfo) {
+	if now, err := os.Stat(path); err == nil && sameFile(now, bad) {
+		os.Remove(path)
+	}
+}
+
+// sameFile says whether two looks saw one file with one content, as far as
+// its inode, size and time tell.
+func sameFile(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// hashFile gives the sha256 of all of f and leaves f at its start.
+func hashFile(ctx context.Context, f *os.File) (recipes.Digest, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+		return "", err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	return recipes.Digest(hex.EncodeToString(h.Sum(nil))), nil
+}
+
+// contextReader ends a long read when its context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+// valid says whether a digest may name a file: 64 lower-case hex digits.
+func valid(d recipes.Digest) bool {
+	if len(d) != 64 {
+		return false
+	}
+	for _, c := range d {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
