@@ -1,6 +1,3 @@
-// Package recipes decides what each image is made of: the recipe of every
-// image, the graph from bases to services, and the lock that pins each
-// artefact. It fetches nothing and knows nothing of tar or registries.
 package recipes
 
 import "time"
@@ -63,8 +60,8 @@ type Image struct {
 	VersionOf string
 
 	// Digest is the sha256 of all that the recipe says for this image: the
-	// expanded recipe and the bytes of its files.
-	Digest Digest
+	// expanded recipe, what it inherits and the bytes of its files.
+	Digest Digest `json:"-"`
 }
 
 // Layer is one content layer and the sources that fill it.
@@ -85,20 +82,20 @@ type Layer struct {
 	Links       []Link
 	Generate    []string
 
-	Pos Position
+	Pos Position `json:"-"`
 }
 
 // Package asks for a distro package: a name, or name=version.
 type Package struct {
 	Name string
-	Pos  Position
+	Pos  Position `json:"-"`
 }
 
 // Exclude leaves out a package that the closure would pull in.
 type Exclude struct {
 	Name   string
 	Reason string
-	Pos    Position
+	Pos    Position `json:"-"`
 }
 
 // Placement says which entries of an archive are taken and where they go.
@@ -123,7 +120,7 @@ type Placement struct {
 type Drop struct {
 	Pattern string
 	Reason  string
-	Pos     Position
+	Pos     Position `json:"-"`
 }
 
 // Tarball is an archive at a URL of its own (tar, zip or jar). Where Archive
@@ -143,7 +140,7 @@ type Tarball struct {
 	// the packages that it lists count as installed.
 	APKRoot bool
 	Placement
-	Pos Position
+	Pos Position `json:"-"`
 }
 
 // MavenSource is an artefact of a Maven repository: g:a:v[:classifier][@type].
@@ -155,7 +152,7 @@ type MavenSource struct {
 	Extract    bool
 	Rename     string
 	Placement
-	Pos Position
+	Pos Position `json:"-"`
 }
 
 // PyPISource is a release file of a Python project: name==version. Wheels
@@ -166,7 +163,7 @@ type PyPISource struct {
 	License     string
 	SDist       bool
 	Placement
-	Pos Position
+	Pos Position `json:"-"`
 }
 
 // GoSource is a Go main package at a version, built through ko.
@@ -176,8 +173,8 @@ type GoSource struct {
 	Version string
 	License string
 	LDFlags []string
-	Into    string // path of the binary in the image
-	Pos     Position
+	Into    string   // path of the binary in the image
+	Pos     Position `json:"-"`
 }
 
 // File is a file of the recipe's own folder that lands verbatim.
@@ -186,8 +183,10 @@ type File struct {
 	Source   string // below the recipe's folder
 	UID, GID int
 	Mode     uint32
-	Content  []byte
-	Pos      Position
+	// SHA256 is the digest of Content.
+	SHA256  Digest
+	Content []byte   `json:"-"`
+	Pos     Position `json:"-"`
 }
 
 // Account is a user with a group of the same name. Supplementary lists
@@ -198,7 +197,7 @@ type Account struct {
 	Home, Shell   string
 	Comment       string
 	Supplementary []string
-	Pos           Position
+	Pos           Position `json:"-"`
 }
 
 // Directory is a folder that no package brings.
@@ -206,13 +205,13 @@ type Directory struct {
 	Path     string
 	UID, GID int
 	Mode     uint32
-	Pos      Position
+	Pos      Position `json:"-"`
 }
 
 // Link is a symbolic link that no package brings.
 type Link struct {
 	Path, Target string
-	Pos          Position
+	Pos          Position `json:"-"`
 }
 
 // Config is what an image says of how it runs.
@@ -232,7 +231,8 @@ type Config struct {
 // Variable is one environment variable of an image.
 type Variable struct{ Name, Value string }
 
-// Healthcheck is Docker's health check, which the OCI config carries too.
+// Healthcheck is Docker's health check, which the OCI config carries too. Test
+// begins with CMD, CMD-SHELL or NONE, as Docker has it.
 type Healthcheck struct {
 	Test                           []string
 	Interval, Timeout, StartPeriod time.Duration

@@ -1,6 +1,14 @@
 package recipes
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LockFormat is the version of the lock's own form.
+const LockFormat = 1
 
 // Digest is a sha256 as 64 lower-case hexadecimal digits, without prefix.
 type Digest string
@@ -8,33 +16,36 @@ type Digest string
 // Lock is one snapshot of one distro: every artefact of every image, stream
 // and platform, and whatever else changes a digest.
 type Lock struct {
-	Format  int
-	Distro  Distro
-	Release string // the distro's own release: 13.8, v3.24
+	Format  int    `json:"format"`
+	Distro  Distro `json:"distro"`
+	Release string `json:"release"` // the distro's own release: 13.8, v3.24
 	// Date is the date of the newest index, and the date of the images.
-	Date    time.Time
-	Indexes []LockedIndex
+	Date time.Time `json:"date"`
 	// Encoder names the compressor and the digest of its golden stream.
-	Encoder       string
-	EncoderGolden Digest
+	Encoder       string `json:"encoder"`
+	EncoderGolden Digest `json:"encoder-golden"`
 	// Go is the version that builds Go sources: go1.26.8.
-	Go     string
-	Images []LockedImage // sorted by name, stream, platform
+	Go      string        `json:"go"`
+	Indexes []LockedIndex `json:"indexes"`
+	Images  []LockedImage `json:"images"` // sorted by name, stream, platform
 }
 
 // LockedIndex is a package index that the lock was resolved from.
 type LockedIndex struct {
-	Archive string
-	Path    string
-	SHA256  Digest
-	Size    int64
-	Date    time.Time
+	Archive string    `json:"archive"`
+	Path    string    `json:"path"`
+	SHA256  Digest    `json:"sha256"`
+	Size    int64     `json:"size"`
+	Date    time.Time `json:"date"`
 }
 
 // LockedImage is what one image of one platform adds to its parent.
 type LockedImage struct {
-	Ref
-	Platform  Platform
+	Ref      `json:"-"`
+	Platform Platform
+	// Sources is the digest of what the recipe asked for when this was
+	// resolved (Image.Sources): another one means that it is out of date.
+	Sources   Digest
 	Artifacts []Artifact // in the order of the layers, then by kind and name
 }
 
@@ -55,19 +66,71 @@ const (
 // debian-security, maven, pypi, go) and a path below that mirror, never a
 // host; only a tarball that a recipe names by address has a URL.
 type Artifact struct {
-	Layer   string // name of the recipe's layer
-	Kind    Kind
-	Name    string // the package's name, g:a[:classifier][@type], or import path
-	Version string
-	PURL    string
-	Size    int64
-	SHA256  Digest
+	Layer   string `json:"layer"` // name of the recipe's layer
+	Kind    Kind   `json:"kind"`
+	Name    string `json:"name"` // the package's name, g:a[:classifier][@type], or import path
+	Version string `json:"version"`
+	PURL    string `json:"purl"`
+	Size    int64  `json:"size"`
+	SHA256  Digest `json:"sha256"`
 	// Checksum is the distro's own: Q1… of an apk, h1:… of a Go module.
-	Checksum string
-	License  string
+	Checksum string `json:"checksum,omitempty"`
+	License  string `json:"license,omitempty"`
 	// Origin is the source package, where the index names one.
-	Origin  string
-	Archive string
-	Path    string
-	URL     string
+	Origin  string `json:"origin,omitempty"`
+	Archive string `json:"archive,omitempty"`
+	Path    string `json:"path,omitempty"`
+	URL     string `json:"url,omitempty"`
+}
+
+// Image finds what is locked for one image of one platform.
+func (l *Lock) Image(ref Ref, p Platform) (*LockedImage, bool) {
+	for i := range l.Images {
+		if l.Images[i].Ref == ref && l.Images[i].Platform == p {
+			return &l.Images[i], true
+		}
+	}
+	return nil, false
+}
+
+// Chain gives what is locked for an image and its ancestors, in the order of
+// Set.Chain: the base first.
+func (l *Lock) Chain(images []*Image) ([]LockedImage, error) {
+	chain := make([]LockedImage, 0, len(images))
+	for _, image := range images {
+		locked, ok := l.Image(image.Ref, image.Platform)
+		if !ok {
+			return nil, fmt.Errorf("image %s is not locked for %s on %s", image.Ref, l.Distro, image.Platform)
+		}
+		chain = append(chain, *locked)
+	}
+	return chain, nil
+}
+
+// Put adds or replaces what is locked for an image.
+func (l *Lock) Put(locked LockedImage) {
+	if at, ok := l.Image(locked.Ref, locked.Platform); ok {
+		*at = locked
+		return
+	}
+	l.Images = append(l.Images, locked)
+	slices.SortFunc(l.Images, compareLocked)
+}
+
+func compareLocked(a, b LockedImage) int {
+	if c := a.Compare(b.Ref); c != 0 {
+		return c
+	}
+	return strings.Compare(string(a.Platform), string(b.Platform))
+}
+
+// In lists the artefacts of one layer.
+func (i LockedImage) In(layer string) []Artifact {
+	var out []Artifact
+	for _, a := range i.Artifacts {
+		if a.Layer == layer {
+			out = append(out, a)
+		}
+	}
+	return out
 }

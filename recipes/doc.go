@@ -1,0 +1,81 @@
+// Package recipes decides what each image is made of: the recipe of every
+// image, the graph from bases to services, and the lock that pins each
+// artefact. It fetches nothing and knows nothing of tar or registries.
+//
+// # A recipe
+//
+// Each folder with a recipe.yaml is a recipe. The file is one YAML document
+// without anchors, aliases, tags or merge keys; unknown and duplicate keys are
+// errors. All keys, with an example of each value:
+//
+//	name: postgresql                 # as the folder
+//	summary: one line
+//	from: base-postgresql            # NAME[:STREAM]; base = base-<distro>; absent = a base
+//	distros: [alpine, debian]        # optional: the distros that it is made for
+//	streams:                         # optional
+//	  "17": {distros: [debian], default: true, vars: {major: "17"}}
+//	  "16": {distros: [alpine], vars: {major: "16"}}
+//	version: "476"                   # exactly one of these two
+//	version-of: postgresql-${major}  # name of a locked artefact, of the image or an ancestor, or "release"
+//	layers:
+//	  - name: server                 # lower case; "state" is taken
+//	    packages: [postgresql-17, "curl=8.5.0-r0", {name: libfoo, distros: [debian]}]
+//	    exclude: {perl: "why"}       # packages that the closure would pull in
+//	    drop:                        # from the layer's packages; each pattern must match something
+//	      - {path: "usr/lib/**/bitcode/**", reason: "why"}
+//	    tarballs:                    # exactly one of url, archive with path, release
+//	      - {name: jq, version: "1.8", license: MIT, url: "https://…", sha256: …, apk-root: false,
+//	         strip: 1, select: ["bin/**"], drop: [{path: "bin/x", reason: "why"}],
+//	         into: usr, owner: "0:0", mode: "0644"}
+//	    maven:
+//	      - {artifact: "g:a:v[:classifier][@type]", license: Apache-2.0, extract: true, rename: a.jar, …}
+//	    pypi:
+//	      - {requirement: "patroni==4.1.5", license: MIT, sdist: false, …}
+//	    go:
+//	      - {package: github.com/minio/minio, module: github.com/minio/minio, version: v0.0.0-…,
+//	         license: AGPL-3.0-only, ldflags: ["-s"], into: usr/bin/minio}
+//	    files: files/                # the folder's tree, or a list of
+//	      - {source: files/x, path: etc/x, owner: "0:0", mode: "0644"}
+//	    accounts:
+//	      - {name: postgres, uid: 999, gid: 999, home: /var/lib/postgresql, shell: /bin/bash,
+//	         comment: PostgreSQL, groups: [ssl-cert]}
+//	    directories: [{path: var/lib/postgresql, owner: "999:999", mode: "0700"}]
+//	    links: [{path: usr/bin/psql, target: ../lib/postgresql/17/bin/psql}]
+//	    generate: [ca-bundle, java-cacerts, busybox-applets, alternatives, shells, nsswitch, timezone]
+//	config:
+//	  user: postgres
+//	  entrypoint: [docker-entrypoint.sh]
+//	  cmd: [postgres]
+//	  env: {PGDATA: /var/lib/postgresql/data}
+//	  ports: [5432/tcp]
+//	  volumes: [/var/lib/postgresql/data]
+//	  working-dir: /
+//	  stop-signal: SIGINT
+//	  labels: {key: value}
+//	  healthcheck: {test: [pg_isready, -q], interval: 10s, timeout: 5s, start-period: 30s, retries: 3}
+//	budget: 155MB                    # 10^6 bytes of compressed layers, the parent's included
+//
+// Paths of files, directories, links and into are relative to the root of the
+// image and clean; sources are below the recipe's folder files, are no symbolic
+// links, and land with owner 0:0 and mode 0644, or 0755 where they begin with
+// "#!". Home, shell, volumes and working-dir begin with a slash.
+//
+// # What differs per distro, platform and stream
+//
+// Wherever a value stands, a mapping with no other keys than alpine and debian
+// may stand instead: each distro takes its own, or nothing where it has no key.
+// A layer, and every list item written as a mapping, may carry the filters
+// distros: [debian] and platforms: [linux/amd64]. The variables ${arch.deb}
+// (amd64), ${arch.apk} (x86_64), ${arch.go} (amd64), ${distro}, ${stream} and
+// the stream's vars stand in any string; $${ is a literal ${. A part that no
+// distro or platform can reach is an error.
+//
+// A recipe with several streams for a distro marks one of them as default; a
+// single one is. A from without stream means the default stream.
+//
+// # What an image inherits
+//
+// Config that a recipe does not set is its parent's. Env and labels are merged
+// name by name; an entrypoint of its own clears the parent's cmd; any other
+// value that the recipe sets, an empty list too, replaces the parent's.
+package recipes

@@ -1,0 +1,70 @@
+package recipes
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// builtin holds each recipe and its folder files, and the locks. The pattern
+// all: keeps dot-files; testdata holds recipes one level deeper, out of reach.
+// Embedding leaves out symbolic links and folders with a go.mod, both of which
+// validation refuses.
+//
+//go:embed doc.go
+var builtin embed.FS
+
+// Builtin is the folder of recipes that the program was built with.
+func Builtin() fs.FS { return builtin }
+
+// Open loads the recipes of a folder, or the built-in ones where dir is "".
+func Open(dir string) (*Set, error) {
+	if dir == "" {
+		return load(Builtin(), "built-in recipes")
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("recipes cannot be read: %w", err)
+	}
+	defer root.Close()
+	return load(root.FS(), filepath.ToSlash(filepath.Clean(dir)))
+}
+
+// LockPath is where the lock of a distro stands: beside the recipes of a
+// folder, or in the current folder for the built-in ones.
+func LockPath(dir string, d Distro) string {
+	if dir == "" {
+		return "shudl-" + string(d) + ".lock"
+	}
+	return filepath.Join(dir, string(d)+".lock")
+}
+
+// OpenLock reads the lock of a distro from LockPath, for the built-in recipes
+// else from the program itself. Where there is none, both results are nil.
+func OpenLock(dir string, d Distro) (*Lock, error) {
+	name := LockPath(dir, d)
+	var file fs.File
+	file, err := os.Open(name)
+	if dir == "" && errors.Is(err, fs.ErrNotExist) {
+		name = string(d) + ".lock"
+		file, err = builtin.Open(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock cannot be read: %w", err)
+	}
+	defer file.Close()
+	l, err := ReadLock(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if l.Distro != d {
+		return nil, fmt.Errorf("%s: it is the lock of %s, not of %s", name, l.Distro, d)
+	}
+	return l, nil
+}

@@ -1,0 +1,287 @@
+package recipes
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Set is a folder of recipes, each read, checked and expanded for every
+// distro, platform and stream. Its images are shared: do not change them.
+type Set struct {
+	names  []string
+	images map[world][]*Image // parents before children
+}
+
+// world is what one resolution and one build are made for.
+type world struct {
+	distro   Distro
+	platform Platform
+}
+
+// Load reads a folder of recipe folders. It either gives a set without any
+// mistake, or an error of type Errors that names each.
+func Load(fsys fs.FS) (*Set, error) { return load(fsys, "") }
+
+func load(fsys fs.FS, prefix string) (*Set, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("recipes cannot be read: %w", err)
+	}
+	rep, set := newReport(), &Set{images: map[world][]*Image{}}
+	var all []*recipe
+	for _, e := range entries {
+		if !e.IsDir() || !hasRecipe(fsys, e.Name()) {
+			continue
+		}
+		if rec := parseRecipe(fsys, prefix, e.Name(), rep); rec != nil {
+			all = append(all, rec)
+			set.names = append(set.names, rec.name)
+		}
+	}
+	if len(entries) == 0 || len(all) == 0 && len(rep.all) == 0 {
+		return nil, fmt.Errorf("no recipe found: want folders with a recipe.yaml")
+	}
+	slices.Sort(set.names)
+	for _, d := range Distros() {
+		for _, p := range Platforms() {
+			set.images[world{d, p}] = link(rep, all, d, p)
+		}
+	}
+	if err := rep.err(); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// hasRecipe says whether a folder is a recipe's: it holds a recipe.yaml.
+func hasRecipe(fsys fs.FS, dir string) bool {
+	_, err := fs.Stat(fsys, dir+"/recipe.yaml")
+	return err == nil
+}
+
+// link expands all recipes for a distro and platform and joins them: parents
+// are found, cycles refused, configs inherited.
+func link(rep *report, all []*recipe, d Distro, p Platform) []*Image {
+	l := linker{report: rep, own: map[Ref]expanded{}, state: map[Ref]int{}}
+	for _, rec := range all {
+		for _, st := range rec.streams {
+			if slices.Contains(st.made, d) {
+				l.own[Ref{rec.name, st.name}] = rec.expand(rep, st, d, p)
+			}
+		}
+		if !slices.ContainsFunc(rec.streams, func(st stream) bool { return slices.Contains(st.made, d) }) &&
+			slices.Contains(rec.made, d) && len(rec.streams) > 0 {
+			rep.add(rec.top.get("streams").pos, "streams", "no stream is made for %s", d)
+		}
+	}
+	refs := make([]Ref, 0, len(l.own))
+	for ref := range l.own {
+		refs = append(refs, ref)
+	}
+	slices.SortFunc(refs, Ref.Compare)
+	for _, ref := range refs {
+		l.visit(ref)
+	}
+	return l.order
+}
+
+// linker walks from each image to its base.
+type linker struct {
+	*report
+	own   map[Ref]expanded
+	state map[Ref]int // 1 on the way down, 2 done
+	order []*Image
+}
+
+// visit puts an image after its parent; it is false where there is none to
+// build on.
+func (l *linker) visit(ref Ref) bool {
+	switch l.state[ref] {
+	case 1:
+		e := l.own[ref]
+		l.add(e.pos, "from", "image %s is built on itself", ref)
+		return false
+	case 2:
+		return l.own[ref].Digest != ""
+	}
+	l.state[ref] = 1
+	defer func() { l.state[ref] = 2 }()
+	e := l.own[ref]
+	chain := []*Image{e.Image}
+	if e.from != "" {
+		parent, ok := l.parent(e)
+		if !ok || !l.visit(parent.Ref) {
+			return false
+		}
+		e.From = &parent.Ref
+		e.inherit(parent.Config)
+		for up := parent.Image; ; up = l.own[*up.From].Image {
+			chain = append(chain, up)
+			if up.From == nil {
+				break
+			}
+		}
+	}
+	slices.Reverse(chain)
+	checkAccounts(l.report, chain)
+	e.Digest = e.Image.digest()
+	l.order = append(l.order, e.Image)
+	return true
+}
+
+// parent finds what an image is built on: NAME, NAME:STREAM, or base.
+func (l *linker) parent(e expanded) (expanded, bool) {
+	ref, err := ParseRef(e.from)
+	if err != nil {
+		l.add(e.pos, "from", "%v", err)
+		return expanded{}, false
+	}
+	if ref.Name == "base" {
+		ref.Name = e.Distro.Base()
+	}
+	if found, ok := l.own[ref]; ok {
+		return found, true
+	}
+	streamed := false
+	for other, found := range l.own {
+		if other.Name != ref.Name {
+			continue
+		}
+		streamed = true
+		if ref.Stream == "" && found.Default {
+			return found, true
+		}
+	}
+	if streamed {
+		l.add(e.pos, "from", "image %s has no stream %q for %s", ref.Name, ref.Stream, e.Distro)
+	} else {
+		l.add(e.pos, "from", "there is no image %s for %s", ref.Name, e.Distro)
+	}
+	return expanded{}, false
+}
+
+// Names lists the recipes.
+func (s *Set) Names() []string { return slices.Clone(s.names) }
+
+// Images lists every stream of every image that is made for a distro, parents
+// before children, in an order that depends on the names alone.
+func (s *Set) Images(d Distro, p Platform) ([]*Image, error) {
+	images, ok := s.images[world{d, p}]
+	if !ok {
+		return nil, fmt.Errorf("no images are made for %s on %s", d, p)
+	}
+	return slices.Clone(images), nil
+}
+
+// Image finds one image. An empty stream means the distro's default stream.
+func (s *Set) Image(ref Ref, d Distro, p Platform) (*Image, error) {
+	images, err := s.Images(d, p)
+	if err != nil {
+		return nil, err
+	}
+	var streams []string
+	for _, image := range images {
+		if image.Ref == ref || image.Name == ref.Name && ref.Stream == "" && image.Default {
+			return image, nil
+		}
+		if image.Name == ref.Name {
+			streams = append(streams, image.Stream)
+		}
+	}
+	return nil, s.unknown(ref, d, streams)
+}
+
+// unknown says why there is no such image.
+func (s *Set) unknown(ref Ref, d Distro, streams []string) error {
+	switch {
+	case len(streams) == 1 && streams[0] == "":
+		return fmt.Errorf("image %s has no streams: leave out :%s", ref.Name, ref.Stream)
+	case len(streams) > 0:
+		return fmt.Errorf("image %s has no stream %q for %s: there are %s", ref.Name, ref.Stream, d, strings.Join(streams, ", "))
+	case slices.Contains(s.names, ref.Name):
+		return fmt.Errorf("image %s is not made for %s", ref.Name, d)
+	}
+	return fmt.Errorf("there is no image %q: there are %s", ref.Name, strings.Join(s.names, ", "))
+}
+
+// Chain gives an image with its ancestors, the base first.
+func (s *Set) Chain(ref Ref, d Distro, p Platform) ([]*Image, error) {
+	image, err := s.Image(ref, d, p)
+	if err != nil {
+		return nil, err
+	}
+	chain := []*Image{image}
+	for image.From != nil {
+		if image, err = s.Image(*image.From, d, p); err != nil {
+			return nil, err
+		}
+		chain = append(chain, image)
+	}
+	slices.Reverse(chain)
+	return chain, nil
+}
+
+// Select reads image arguments (IMAGE[:STREAM], all streams where none is
+// named; base is the distro's own) and gives these images and their ancestors,
+// parents first. With all, it gives everything that is made for the distro.
+func (s *Set) Select(args []string, all bool, d Distro) ([]Ref, error) {
+	images, err := s.Images(d, LinuxAMD64)
+	if err != nil {
+		return nil, err
+	}
+	if !all && len(args) == 0 {
+		return nil, fmt.Errorf("name at least one image, or say --all: there are %s", strings.Join(s.names, ", "))
+	}
+	if all && len(args) > 0 {
+		return nil, fmt.Errorf("name images or say --all, not both")
+	}
+	wanted := map[Ref]bool{}
+	for _, arg := range args {
+		ref, err := ParseRef(arg)
+		if err != nil {
+			return nil, err
+		}
+		if ref.Name == "base" {
+			ref.Name = d.Base()
+		}
+		if err := s.wanted(wanted, images, ref, d); err != nil {
+			return nil, err
+		}
+	}
+	var refs []Ref
+	for _, image := range images {
+		if all || wanted[image.Ref] {
+			refs = append(refs, image.Ref)
+		}
+	}
+	return refs, nil
+}
+
+// wanted marks an image, or all its streams, and the ancestors.
+func (s *Set) wanted(marked map[Ref]bool, images []*Image, ref Ref, d Distro) error {
+	found := false
+	var streams []string
+	for _, image := range images {
+		if image.Name != ref.Name {
+			continue
+		}
+		streams = append(streams, image.Stream)
+		if ref.Stream != "" && image.Stream != ref.Stream {
+			continue
+		}
+		found = true
+		chain, err := s.Chain(image.Ref, d, image.Platform)
+		if err != nil {
+			return err
+		}
+		for _, one := range chain {
+			marked[one.Ref] = true
+		}
+	}
+	if !found {
+		return s.unknown(ref, d, streams)
+	}
+	return nil
+}
