@@ -1,0 +1,174 @@
+package attest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// Media types and annotations of cosign's classic manifests, in which each
+// signature or attestation is a layer.
+const (
+	MediaTypeSimpleSigning = "application/vnd.dev.cosign.simplesigning.v1+json"
+	MediaTypeDSSE          = "application/vnd.dsse.envelope.v1+json"
+	AnnotationSignature    = "dev.cosignproject.cosign/signature"
+	AnnotationPredicate    = "predicateType"
+)
+
+// SignatureTag is the tag under which a manifest's signatures lie.
+func SignatureTag(digest recipes.Digest) string { return "sha256-" + string(digest) + ".sig" }
+
+// AttestationTag is the tag under which a manifest's attestations lie.
+func AttestationTag(digest recipes.Digest) string { return "sha256-" + string(digest) + ".att" }
+
+// Item is one layer of a classic manifest. Content is nil where only the
+// descriptor is known, as of an item that lies in the repository already.
+type Item struct {
+	ocispec.Descriptor
+	Content []byte
+}
+
+// SignatureItem carries a payload and its signature.
+func SignatureItem(payload, signature []byte) Item {
+	return newItem(MediaTypeSimpleSigning, payload, map[string]string{
+		AnnotationSignature: base64.StdEncoding.EncodeToString(signature),
+	})
+}
+
+// AttestationItem carries a DSSE envelope. Its signature is inside; the empty
+// annotation is cosign's.
+func AttestationItem(predicateType string, envelope []byte) Item {
+	return newItem(MediaTypeDSSE, envelope, map[string]string{
+		AnnotationSignature: "",
+		AnnotationPredicate: predicateType,
+	})
+}
+
+func newItem(mediaType string, content []byte, annotations map[string]string) Item {
+	return Item{
+		Descriptor: ocispec.Descriptor{
+			MediaType:   mediaType,
+			Digest:      digest.FromBytes(content),
+			Size:        int64(len(content)),
+			Annotations: annotations,
+		},
+		Content: content,
+	}
+}
+
+// Manifest is a classic manifest with its config.
+type Manifest struct {
+	Raw    []byte
+	Config Item
+	Items  []Item
+}
+
+// Assemble makes the manifest of items, the same bytes that cosign makes.
+func Assemble(items []Item) (*Manifest, error) {
+	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	adds := make([]mutate.Addendum, 0, len(items))
+	for _, item := range items {
+		adds = append(adds, mutate.Addendum{Layer: layer{item}, Annotations: item.Annotations})
+	}
+	img, err := mutate.Append(base, adds...)
+	if err != nil {
+		return nil, fmt.Errorf("manifest of signatures: %w", err)
+	}
+	raw, err := img.RawManifest()
+	if err != nil {
+		return nil, fmt.Errorf("manifest of signatures: %w", err)
+	}
+	config, err := img.RawConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("manifest of signatures: %w", err)
+	}
+	return &Manifest{Raw: raw, Config: newItem(ocispec.MediaTypeImageConfig, config, nil), Items: items}, nil
+}
+
+// maxItems is the most layers that a classic manifest may have, as in cosign.
+const maxItems = 1000
+
+// Read returns the items that a classic manifest names.
+func Read(raw []byte) ([]Item, error) {
+	var m ocispec.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("manifest of signatures: %w", err)
+	}
+	if len(m.Layers) > maxItems {
+		return nil, fmt.Errorf("manifest of signatures: %d layers, at most %d are read", len(m.Layers), maxItems)
+	}
+	items := make([]Item, 0, len(m.Layers))
+	for _, d := range m.Layers {
+		if err := d.Digest.Validate(); err != nil {
+			return nil, fmt.Errorf("manifest of signatures: %w", err)
+		}
+		items = append(items, Item{Descriptor: d})
+	}
+	return items, nil
+}
+
+// Merge puts ours among what a repository has already: an item that replaces
+// says is an older form of ours gives its place, the others stay, and what is
+// there already is not added again. So a second push changes nothing, and
+// another's signature is kept.
+func Merge(existing, ours []Item, replaces func(old, ours Item) (bool, error)) ([]Item, error) {
+	merged := append([]Item(nil), existing...)
+	for _, item := range ours {
+		at := -1
+		for i := range merged {
+			if same(merged[i], item) {
+				at = i
+				break
+			}
+			old, err := replaces(merged[i], item)
+			if err != nil {
+				return nil, err
+			}
+			if old {
+				at = i
+				break
+			}
+		}
+		if at < 0 {
+			merged = append(merged, item)
+			continue
+		}
+		merged[at] = item
+	}
+	return merged, nil
+}
+
+func same(a, b Item) bool {
+	return a.Digest == b.Digest && a.MediaType == b.MediaType &&
+		a.Annotations[AnnotationSignature] == b.Annotations[AnnotationSignature] &&
+		a.Annotations[AnnotationPredicate] == b.Annotations[AnnotationPredicate]
+}
+
+// layer shows an item as a layer; its content is never asked for while a
+// manifest is made.
+type layer struct{ item Item }
+
+func (l layer) Digest() (v1.Hash, error)             { return v1.NewHash(l.item.Digest.String()) }
+func (l layer) DiffID() (v1.Hash, error)             { return l.Digest() }
+func (l layer) Size() (int64, error)                 { return l.item.Size, nil }
+func (l layer) MediaType() (types.MediaType, error)  { return types.MediaType(l.item.MediaType), nil }
+func (l layer) Uncompressed() (io.ReadCloser, error) { return l.Compressed() }
+
+func (l layer) Compressed() (io.ReadCloser, error) {
+	if l.item.Content == nil {
+		return nil, errors.New("the content of a kept signature is not here")
+	}
+	return io.NopCloser(bytes.NewReader(l.item.Content)), nil
+}

@@ -1,0 +1,117 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/sigstore/pkg/signature/dsse"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// Predicate types.
+const (
+	PredicateSPDX      = "https://spdx.dev/Document"
+	PredicateCycloneDX = "https://cyclonedx.org/bom"
+	PredicateSLSA      = "https://slsa.dev/provenance/v1"
+)
+
+// StatementType is the type of an in-toto statement, version 1:
+// https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
+const StatementType = "https://in-toto.io/Statement/v1"
+
+// PayloadType is what a DSSE envelope of an in-toto statement carries.
+const PayloadType = "application/vnd.in-toto+json"
+
+// Subject is what a statement is about.
+type Subject struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"`
+}
+
+// Statement is an in-toto statement.
+type Statement struct {
+	Type          string          `json:"_type"`
+	Subject       []Subject       `json:"subject"`
+	PredicateType string          `json:"predicateType"`
+	Predicate     json.RawMessage `json:"predicate"`
+}
+
+// NewStatement says predicate of the manifest with this digest in repository.
+func NewStatement(repository string, digest recipes.Digest, predicateType string, predicate []byte) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(Statement{
+		Type:          StatementType,
+		Subject:       []Subject{{Name: repository, Digest: map[string]string{"sha256": string(digest)}}},
+		PredicateType: predicateType,
+		Predicate:     predicate,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("statement %s: %w", predicateType, err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// Envelope signs a statement as a DSSE envelope:
+// https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
+func Envelope(ctx context.Context, signer Signer, statement []byte) ([]byte, error) {
+	wrapped := dsse.WrapSigner(sigstoreSigner{ctx, signer}, PayloadType)
+	envelope, err := wrapped.SignMessage(bytes.NewReader(statement))
+	if err != nil {
+		return nil, fmt.Errorf("sign a statement: %w", err)
+	}
+	return envelope, nil
+}
+
+// OpenEnvelope returns the statement in an envelope. It checks the form, not
+// the signature.
+func OpenEnvelope(envelope []byte) (*Statement, error) {
+	var e ssldsse.Envelope
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return nil, fmt.Errorf("DSSE envelope: %w", err)
+	}
+	if e.PayloadType != PayloadType {
+		return nil, fmt.Errorf("DSSE envelope: payload type %q, want %q", e.PayloadType, PayloadType)
+	}
+	body, err := e.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("DSSE envelope: %w", err)
+	}
+	var s Statement
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fmt.Errorf("in-toto statement: %w", err)
+	}
+	if len(s.Subject) == 0 || s.PredicateType == "" {
+		return nil, errors.New("in-toto statement: no subject or no predicate type")
+	}
+	return &s, nil
+}
+
+// About says whether the manifest with this digest is a subject.
+func (s *Statement) About(digest recipes.Digest) bool {
+	for _, subject := range s.Subject {
+		if subject.Digest["sha256"] == string(digest) {
+			return true
+		}
+	}
+	return false
+}
+
+// Payload is what a signature signs: cosign's simple signing, which binds a
+// manifest's digest to the repository's name at signing time.
+func Payload(repository string, digest recipes.Digest) ([]byte, error) {
+	return json.Marshal(payload.SimpleContainerImage{
+		Critical: payload.Critical{
+			Identity: payload.Identity{DockerReference: repository},
+			Image:    payload.Image{DockerManifestDigest: "sha256:" + string(digest)},
+			Type:     payload.CosignSignatureType,
+		},
+	})
+}

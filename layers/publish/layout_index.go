@@ -1,0 +1,157 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// annotationKind tells cosign what an entry of a layout is.
+const annotationKind = "kind"
+
+// readIndex reads index.json and its bytes; a layout that is not there yet is
+// an empty one.
+func (r *layoutRepository) readIndex() (ocispec.Index, []byte, error) {
+	empty := ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{},
+	}
+	path := filepath.Join(r.dir, ocispec.ImageIndexFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, nil, nil
+	}
+	if err != nil {
+		return empty, nil, layoutError("read the layout", err)
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(raw, &index); err != nil {
+		return empty, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, d := range index.Manifests {
+		if _, err := Hex(d.Digest); err != nil {
+			return empty, nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return index, raw, nil
+}
+
+// Tag moves all tags in one step: readers see the old index or the new one.
+func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
+	for _, tag := range tags {
+		if !tagName.MatchString(tag) {
+			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
+		}
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return layoutError("make the layout", err)
+	}
+	lock := flock.New(filepath.Join(r.layout.dir, "."+r.image+".lock"))
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		return fmt.Errorf("wait for another process that writes %s: %w", r.dir, err)
+	}
+	defer lock.Close()
+
+	index, old, err := r.readIndex()
+	if err != nil {
+		return err
+	}
+	setTags(&index, m, tags)
+	raw, err := json.Marshal(index)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(raw, old) {
+		return nil
+	}
+	if err := r.writeLayoutFile(); err != nil {
+		return err
+	}
+	// What the index names must be on disk before the index is.
+	if err := syncDir(filepath.Join(r.dir, ocispec.ImageBlobsDir, "sha256")); err != nil {
+		return layoutError("write the layout", err)
+	}
+	if err := renameio.WriteFile(filepath.Join(r.dir, ocispec.ImageIndexFile), raw, 0o644, renameio.IgnoreUmask()); err != nil {
+		return layoutError("write the layout", err)
+	}
+	r.removePartial()
+	return nil
+}
+
+func (r *layoutRepository) writeLayoutFile() error {
+	path := filepath.Join(r.dir, ocispec.ImageLayoutFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	raw, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(path, raw, 0o644, renameio.IgnoreUmask()); err != nil {
+		return layoutError("write the layout", err)
+	}
+	return nil
+}
+
+// setTags points tags at a manifest and sorts the entries: images first, then
+// what is said of them, each by tag.
+func setTags(index *ocispec.Index, m Manifest, tags []string) {
+	moved := map[string]bool{}
+	for _, tag := range tags {
+		moved[tag] = true
+	}
+	kept := index.Manifests[:0]
+	for _, d := range index.Manifests {
+		if !moved[d.Annotations[ocispec.AnnotationRefName]] {
+			kept = append(kept, d)
+		}
+	}
+	for tag := range moved {
+		d := m.Descriptor()
+		d.Annotations = map[string]string{
+			ocispec.AnnotationRefName: tag,
+			annotationKind:            kind(m, tag),
+		}
+		kept = append(kept, d)
+	}
+	sort.SliceStable(kept, func(i, j int) bool {
+		a, b := kept[i].Annotations[ocispec.AnnotationRefName], kept[j].Annotations[ocispec.AnnotationRefName]
+		if describes(a) != describes(b) {
+			return describes(b)
+		}
+		return a < b
+	})
+	index.Manifests = kept
+}
+
+// describes says whether a tag is one of cosign's.
+func describes(tag string) bool {
+	return strings.HasPrefix(tag, "sha256-") && (strings.HasSuffix(tag, ".sig") || strings.HasSuffix(tag, ".att"))
+}
+
+func kind(m Manifest, tag string) string {
+	const prefix = "dev.cosignproject.cosign/"
+	switch {
+	case describes(tag) && strings.HasSuffix(tag, ".sig"):
+		return prefix + "sigs"
+	case describes(tag):
+		return prefix + "atts"
+	case m.MediaType == ocispec.MediaTypeImageIndex:
+		return prefix + "imageIndex"
+	}
+	return prefix + "image"
+}

@@ -1,0 +1,220 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/rootfs/progress"
+)
+
+// Options says how a release is published.
+type Options struct {
+	// Signer signs manifests and attestations. Without one nothing is signed
+	// or attested, which only a layout takes.
+	Signer attest.Signer
+	// Merge keeps the platforms that a tag has and the release does not.
+	Merge bool
+	// Jobs bounds the blobs in flight; zero means 4.
+	Jobs     int
+	Progress progress.Sink
+}
+
+// Result says what a publication did.
+type Result struct {
+	Name      string
+	Reference string // with the first tag
+	Digest    digest.Digest
+	Tags      []string
+	KeyID     string // empty where nothing was signed
+	// Blobs and Manifests count what was written, signatures included; both
+	// are zero where everything was there already and no tag moved.
+	Blobs, Manifests int
+	Moved            []string // tags that now name another manifest, or are new
+}
+
+// Publish brings one release to a destination: blobs, image manifests by
+// digest, attestations and signatures, the index and its signature, all read
+// back; then the tags. A failure at any point leaves the old tags, and the
+// next publication completes what is missing.
+func Publish(ctx context.Context, dest Destination, r Release, o Options) (Result, error) {
+	p, err := newPublication(dest, r, o)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := p.run(ctx)
+	if err != nil {
+		return Result{}, fmt.Errorf("publish %s to %s: %w", r.Name, dest, err)
+	}
+	return result, nil
+}
+
+type publication struct {
+	release  Release
+	options  Options
+	repo     Repository
+	verifier *attest.Verifier
+	result   Result
+	// written is read back before a tag moves.
+	written readBack
+}
+
+type readBack struct {
+	manifests []Manifest
+	blobs     []Blob
+}
+
+func newPublication(dest Destination, r Release, o Options) (*publication, error) {
+	if len(r.Images) == 0 || len(r.Tags) == 0 {
+		return nil, fmt.Errorf("publish %s: no images or no tags", r.Name)
+	}
+	if len(r.Images) > 1 && r.Index == nil {
+		return nil, fmt.Errorf("publish %s: several platforms need an index", r.Name)
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = 4
+	}
+	if o.Progress == nil {
+		o.Progress = progress.Discard{}
+	}
+	p := &publication{release: r, options: o, result: Result{Name: r.Name, Tags: r.Tags}}
+	if o.Signer == nil {
+		if _, layout := dest.(*Layout); !layout {
+			return nil, fmt.Errorf("publish %s to %s: %w: only a layout folder takes an unsigned image", r.Name, dest, attest.ErrKeyRequired)
+		}
+	} else {
+		verifier, err := attest.NewVerifier(o.Signer.Public())
+		if err != nil {
+			return nil, err
+		}
+		p.verifier, p.result.KeyID = verifier, o.Signer.ID()
+	}
+	repo, err := dest.Repository(r.Name)
+	p.repo = repo
+	return p, err
+}
+
+func (p *publication) run(ctx context.Context) (Result, error) {
+	top, err := p.checkTags(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	p.result.Digest = top.Digest()
+	p.result.Reference = p.repo.Reference(p.release.Tags[0])
+	for _, img := range p.release.Images {
+		if err := p.image(ctx, img); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", img.Platform, err)
+		}
+	}
+	if top.MediaType == ocispec.MediaTypeImageIndex {
+		if err := p.manifest(ctx, top); err != nil {
+			return Result{}, err
+		}
+		if err := p.sign(ctx, top); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := p.repo.ReadBack(ctx, p.written.manifests, p.written.blobs); err != nil {
+		return Result{}, err
+	}
+	if len(p.result.Moved) > 0 {
+		if err := p.repo.Tag(ctx, top, p.result.Moved); err != nil {
+			return Result{}, err
+		}
+	}
+	return p.result, nil
+}
+
+// image writes one platform and all that is said of it.
+func (p *publication) image(ctx context.Context, img Image) error {
+	manifest := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
+	if err := p.blobs(ctx, img.Blobs); err != nil {
+		return err
+	}
+	if err := p.manifest(ctx, manifest); err != nil {
+		return err
+	}
+	if p.options.Signer == nil {
+		return nil
+	}
+	if err := p.attest(ctx, manifest, img.Attestations); err != nil {
+		return err
+	}
+	return p.sign(ctx, manifest)
+}
+
+// blobs writes those that the repository does not have.
+func (p *publication) blobs(ctx context.Context, blobs []Blob) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(p.options.Jobs)
+	written := make([]bool, len(blobs))
+	seen := map[digest.Digest]bool{}
+	for i, blob := range blobs {
+		if seen[blob.Digest] {
+			continue
+		}
+		seen[blob.Digest] = true
+		group.Go(func() error {
+			has, err := p.repo.Has(ctx, blob.Descriptor)
+			if err != nil || has {
+				return err
+			}
+			written[i] = true
+			return p.put(ctx, blob)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, blob := range blobs {
+		if written[i] {
+			p.result.Blobs++
+		}
+		// With a tag that does not move, what is there was read back when
+		// the tag came to be.
+		if written[i] || len(p.result.Moved) > 0 {
+			p.written.blobs = append(p.written.blobs, blob)
+		}
+	}
+	return nil
+}
+
+func (p *publication) put(ctx context.Context, blob Blob) (err error) {
+	task := p.options.Progress.Start("push", p.release.Name+" "+short(blob.Digest))
+	task.Total(blob.Size)
+	defer func() { task.Done(err) }()
+	open := blob.Open
+	blob.Open = func(ctx context.Context) (rc reader, err error) { return counted(ctx, open, task) }
+	return p.repo.PutBlob(ctx, blob)
+}
+
+// manifest writes a manifest that is not there.
+func (p *publication) manifest(ctx context.Context, m Manifest) error {
+	switch _, err := p.repo.Manifest(ctx, m.Digest()); {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
+		if err := p.repo.PutManifest(ctx, m); err != nil {
+			return err
+		}
+		p.result.Manifests++
+	case err != nil:
+		return err
+	default:
+		if len(p.result.Moved) == 0 {
+			return nil
+		}
+	}
+	p.written.manifests = append(p.written.manifests, m)
+	return nil
+}
+
+func short(d digest.Digest) string {
+	if h := d.Encoded(); len(h) > 12 {
+		return h[:12]
+	}
+	return d.String()
+}

@@ -1,0 +1,184 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+)
+
+// RegistryOptions says how registries are reached. The zero value is right
+// for a user's machine.
+type RegistryOptions struct {
+	// Keychain finds credentials; nil means Keychain().
+	Keychain authn.Keychain
+	// Transport carries requests; nil means go-containerregistry's.
+	Transport http.RoundTripper
+	// RealmHosts are further hosts, as HOST or HOST:PORT, that a registry may
+	// name as its token server.
+	RealmHosts []string
+	// Backoff is the wait between tries; nil means 1 s and 3 s.
+	Backoff *remote.Backoff
+	// UserAgent is our name; empty means shudl-assemble.
+	UserAgent string
+}
+
+func (o RegistryOptions) userAgent() string {
+	if o.UserAgent == "" {
+		return "shudl-assemble"
+	}
+	return o.UserAgent
+}
+
+func (o RegistryOptions) keychain() authn.Keychain {
+	if o.Keychain == nil {
+		return Keychain()
+	}
+	return o.Keychain
+}
+
+// Registry is a registry and a path in it, below which images lie.
+type Registry struct {
+	registry name.Registry
+	path     string
+	options  RegistryOptions
+	pusher   *remote.Pusher
+}
+
+// NewRegistry names a registry path such as ghcr.io/org/repo. Nothing is
+// asked of it yet.
+func NewRegistry(prefix string, o RegistryOptions) (*Registry, error) {
+	registry, path, err := parsePrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{registry: registry, path: path, options: o}
+	options := []remote.Option{
+		remote.WithAuthFromKeychain(o.keychain()),
+		remote.WithTransport(r.base(false)),
+		remote.WithUserAgent(o.userAgent()),
+	}
+	if o.Backoff != nil {
+		options = append(options, remote.WithRetryBackoff(*o.Backoff))
+	}
+	r.pusher, err = remote.NewPusher(options...)
+	if err != nil {
+		return nil, fmt.Errorf("registry %s: %w", prefix, err)
+	}
+	return r, nil
+}
+
+func (r *Registry) String() string {
+	if r.path == "" {
+		return r.registry.Name()
+	}
+	return r.registry.Name() + "/" + r.path
+}
+
+// Local says whether the registry is on this machine.
+func (r *Registry) Local() bool { return Loopback(r.registry.RegistryStr()) }
+
+// Check starts, and cancels, an upload to each image's repository.
+func (r *Registry) Check(ctx context.Context, images []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, image := range images {
+		repo, err := r.repository(image)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error {
+			t := r.retrying(bound{ctx, r.base(false)})
+			err := remote.CheckPushPermission(repo.Tag("latest"), r.options.keychain(), t)
+			if err != nil {
+				return registryError("permission to push "+repo.Name(), err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (r *Registry) repository(image string) (name.Repository, error) {
+	if err := checkImageName(image); err != nil {
+		return name.Repository{}, err
+	}
+	repo, err := name.NewRepository(r.String()+"/"+image, name.StrictValidation)
+	if err != nil {
+		return name.Repository{}, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return repo, nil
+}
+
+// Repository is the place of one image.
+func (r *Registry) Repository(image string) (Repository, error) {
+	repo, err := r.repository(image)
+	if err != nil {
+		return nil, err
+	}
+	return &registryRepository{registry: r, repo: repo, seen: map[digest.Digest]Manifest{}}, nil
+}
+
+// registryError tells refused credentials from other failures.
+func registryError(doing string, err error) error {
+	var status *transport.Error
+	if errors.As(err, &status) && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden) {
+		return fmt.Errorf("%w: %s: %w: log in with `docker login` or `podman login`, or set GITHUB_TOKEN for ghcr.io",
+			ErrPermission, doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// registryRepository is one repository of a registry.
+type registryRepository struct {
+	registry *Registry
+	repo     name.Repository
+
+	mu     sync.Mutex
+	client *http.Client
+	seen   map[digest.Digest]Manifest
+}
+
+func (r *registryRepository) Name() string { return r.repo.Name() }
+
+func (r *registryRepository) Reference(identifier string) string {
+	if digest.Digest(identifier).Validate() == nil {
+		return r.repo.Name() + "@" + identifier
+	}
+	return r.repo.Name() + ":" + identifier
+}
+
+// reading returns the client that reads, made on first use.
+func (r *registryRepository) reading(ctx context.Context) (*http.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client != nil {
+		return r.client, nil
+	}
+	client, err := r.newClient(ctx, false)
+	if err == nil {
+		r.client = client
+	}
+	return client, err
+}
+
+func (r *registryRepository) newClient(ctx context.Context, fresh bool) (*http.Client, error) {
+	auth, err := authn.Resolve(ctx, r.registry.options.keychain(), r.repo)
+	if err != nil {
+		return nil, fmt.Errorf("credentials for %s: %w", r.repo, err)
+	}
+	inner := r.registry.retrying(r.registry.base(fresh))
+	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, inner, []string{r.repo.Scope(transport.PullScope)})
+	if err != nil {
+		return nil, registryError("reach "+r.repo.Name(), err)
+	}
+	return &http.Client{Transport: t}, nil
+}

@@ -1,0 +1,91 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// PutBlob mounts a blob from a sibling repository, or uploads it.
+func (r *registryRepository) PutBlob(ctx context.Context, blob Blob) error {
+	var layer v1.Layer = blobLayer{ctx: ctx, blob: blob}
+	if blob.Sibling != "" {
+		sibling, err := r.registry.repository(blob.Sibling)
+		if err != nil {
+			return err
+		}
+		layer = &remote.MountableLayer{Layer: layer, Reference: sibling.Digest(blob.Digest.String())}
+	}
+	if err := r.registry.pusher.Upload(ctx, r.repo, layer); err != nil {
+		return registryError(fmt.Sprintf("upload blob %s", blob.Digest), err)
+	}
+	return nil
+}
+
+// PutManifest writes a manifest by the digest that was computed here.
+func (r *registryRepository) PutManifest(ctx context.Context, m Manifest) error {
+	ref := r.repo.Digest(m.Digest().String())
+	if err := r.registry.pusher.Put(ctx, ref, taggable{m}); err != nil {
+		return registryError("write "+ref.Name(), err)
+	}
+	return nil
+}
+
+// Tag writes the manifest under each tag, one request each, and reads the tag
+// back.
+func (r *registryRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
+	client, err := r.newClient(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if !tagName.MatchString(tag) {
+			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
+		}
+		if err := r.registry.pusher.Put(ctx, r.repo.Tag(tag), taggable{m}); err != nil {
+			return registryError("tag "+r.Reference(tag), err)
+		}
+		got, err := r.get(ctx, client, tag)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrReadBack, registryError("read "+r.Reference(tag), err))
+		}
+		if got.Digest() != m.Digest() {
+			return fmt.Errorf("%w: %s names %s, not %s: did another push run at the same time?",
+				ErrReadBack, r.Reference(tag), got.Digest(), m.Digest())
+		}
+	}
+	return nil
+}
+
+// taggable shows a manifest to go-containerregistry.
+type taggable struct{ m Manifest }
+
+func (t taggable) RawManifest() ([]byte, error)        { return t.m.Raw, nil }
+func (t taggable) MediaType() (types.MediaType, error) { return types.MediaType(t.m.MediaType), nil }
+
+// blobLayer shows a blob to go-containerregistry. What it uploads is hashed
+// on the way.
+type blobLayer struct {
+	ctx  context.Context
+	blob Blob
+}
+
+func (l blobLayer) Digest() (v1.Hash, error) { return v1.NewHash(l.blob.Digest.String()) }
+func (l blobLayer) DiffID() (v1.Hash, error) { return l.Digest() }
+func (l blobLayer) Size() (int64, error)     { return l.blob.Size, nil }
+func (l blobLayer) MediaType() (types.MediaType, error) {
+	return types.MediaType(l.blob.MediaType), nil
+}
+func (l blobLayer) Uncompressed() (io.ReadCloser, error) { return l.Compressed() }
+
+func (l blobLayer) Compressed() (io.ReadCloser, error) {
+	rc, err := l.blob.Open(l.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return verified(rc, l.blob.Descriptor), nil
+}

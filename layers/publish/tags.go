@@ -1,0 +1,192 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// platforms is what a tag names: the manifest of each platform.
+type platforms map[recipes.Platform]ocispec.Descriptor
+
+// checkTags compares what the tags name with what they shall name, before
+// anything is written. It returns the manifest that they shall name, which
+// with Merge holds the platforms that only the tags have.
+func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
+	top := p.top()
+	ours := platforms{}
+	for _, img := range p.release.Images {
+		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
+		ours[img.Platform] = m.Descriptor()
+	}
+	current := map[string]digest.Digest{}
+	kept := platforms{}
+	for _, tag := range p.release.Tags {
+		d, err := p.repo.Resolve(ctx, tag)
+		if errors.Is(err, ErrNoTag) {
+			continue
+		}
+		if err != nil {
+			return Manifest{}, err
+		}
+		current[tag] = d.Digest
+		if d.Digest == top.Digest() {
+			continue
+		}
+		if err := p.compareTag(ctx, tag, d, ours, kept); err != nil {
+			return Manifest{}, err
+		}
+	}
+	if len(kept) > 0 {
+		var err error
+		if top, err = p.mergedIndex(ctx, ours, kept); err != nil {
+			return Manifest{}, err
+		}
+	}
+	for _, tag := range p.release.Tags {
+		if current[tag] != top.Digest() {
+			p.result.Moved = append(p.result.Moved, tag)
+		}
+	}
+	sort.SliceStable(p.result.Moved, func(i, j int) bool {
+		return p.result.Moved[i] == p.release.Fixed && p.result.Moved[j] != p.release.Fixed
+	})
+	return top, nil
+}
+
+func (p *publication) top() Manifest {
+	if p.release.Index != nil {
+		return Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: p.release.Index}
+	}
+	return Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: p.release.Images[0].Manifest}
+}
+
+// compareTag refuses to move a tag that never moves, and to take platforms
+// away; with Merge these are kept.
+func (p *publication) compareTag(ctx context.Context, tag string, d ocispec.Descriptor, ours, kept platforms) error {
+	there, err := p.platformsOf(ctx, d)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return nil // a broken image is replaced
+	}
+	if err != nil {
+		return err
+	}
+	var lost []string
+	for platform, old := range there {
+		mine, ok := ours[platform]
+		switch {
+		case ok && tag == p.release.Fixed && mine.Digest != old.Digest:
+			return fmt.Errorf("%w: %s never moves and is %s for %s; this build is %s",
+				ErrMoved, p.repo.Reference(tag), old.Digest, platform, mine.Digest)
+		case ok:
+		case !p.options.Merge:
+			lost = append(lost, string(platform))
+		case kept[platform].Digest != "" && kept[platform].Digest != old.Digest:
+			return fmt.Errorf("%w: the tags %s hold different images for %s", ErrPlatforms, strings.Join(p.release.Tags, ", "), platform)
+		default:
+			kept[platform] = old
+		}
+	}
+	if len(lost) > 0 {
+		sort.Strings(lost)
+		return fmt.Errorf("%w: %s holds %s too: build these with --platform, or keep them with --merge",
+			ErrPlatforms, p.repo.Reference(tag), strings.Join(lost, ", "))
+	}
+	return nil
+}
+
+// platformsOf reads which platforms a tag's manifest is for.
+func (p *publication) platformsOf(ctx context.Context, d ocispec.Descriptor) (platforms, error) {
+	m, err := p.repo.Manifest(ctx, d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if m.MediaType == ocispec.MediaTypeImageIndex {
+		var index ocispec.Index
+		if err := json.Unmarshal(m.Raw, &index); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.repo.Reference(d.Digest.String()), err)
+		}
+		found := platforms{}
+		for _, child := range index.Manifests {
+			if child.Platform != nil {
+				found[platformName(*child.Platform)] = child
+			}
+		}
+		return found, nil
+	}
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.repo.Reference(d.Digest.String()), err)
+	}
+	config, err := ReadSmall(ctx, p.repo, manifest.Config)
+	if err != nil {
+		return nil, err
+	}
+	var platform ocispec.Platform
+	if err := json.Unmarshal(config, &platform); err != nil {
+		return nil, fmt.Errorf("%s: config: %w", p.repo.Reference(d.Digest.String()), err)
+	}
+	return platforms{platformName(platform): m.Descriptor()}, nil
+}
+
+func platformName(p ocispec.Platform) recipes.Platform {
+	s := p.OS + "/" + p.Architecture
+	if p.Variant != "" && !(p.Architecture == "arm64" && p.Variant == "v8") {
+		s += "/" + p.Variant
+	}
+	return recipes.Platform(s)
+}
+
+// mergedIndex makes the index of our platforms and those that are kept, which
+// must be of the same version.
+func (p *publication) mergedIndex(ctx context.Context, ours, kept platforms) (Manifest, error) {
+	var index ocispec.Index
+	index.SchemaVersion = 2
+	index.MediaType = ocispec.MediaTypeImageIndex
+	var annotations ocispec.Index // annotations of ours
+	if err := json.Unmarshal(p.top().Raw, &annotations); err != nil {
+		return Manifest{}, err
+	}
+	index.Annotations = annotations.Annotations
+	version := index.Annotations[ocispec.AnnotationVersion]
+	for platform, d := range kept {
+		m, err := p.repo.Manifest(ctx, d.Digest)
+		if err != nil {
+			return Manifest{}, err
+		}
+		var old ocispec.Manifest
+		if err := json.Unmarshal(m.Raw, &old); err != nil {
+			return Manifest{}, err
+		}
+		if v := old.Annotations[ocispec.AnnotationVersion]; v != version {
+			return Manifest{}, fmt.Errorf("%w: %s is at version %s there and %s here: platforms of one tag hold the same version",
+				ErrPlatforms, platform, v, version)
+		}
+		index.Manifests = append(index.Manifests, child(platform, d))
+	}
+	for platform, d := range ours {
+		index.Manifests = append(index.Manifests, child(platform, d))
+	}
+	sort.Slice(index.Manifests, func(i, j int) bool {
+		return platformName(*index.Manifests[i].Platform) < platformName(*index.Manifests[j].Platform)
+	})
+	raw, err := json.Marshal(index)
+	return Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: raw}, err
+}
+
+func child(platform recipes.Platform, d ocispec.Descriptor) ocispec.Descriptor {
+	os, arch, _ := strings.Cut(string(platform), "/")
+	arch, variant, _ := strings.Cut(arch, "/")
+	if d.Platform == nil {
+		d.Platform = &ocispec.Platform{OS: os, Architecture: arch, Variant: variant}
+	}
+	return d
+}

@@ -1,0 +1,73 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// guard keeps credentials where they belong: on the registry they were given
+// for, or its own token server, and never on plain http after https.
+type guard struct {
+	inner    http.RoundTripper
+	registry name.Registry
+	allowed  []string
+}
+
+func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if g.registry.Scheme() == "https" && req.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%w: %s sends us to %s://%s, without encryption",
+			ErrPermission, g.registry, req.URL.Scheme, req.URL.Host)
+	}
+	if carriesSecret(req) && !trustedRealm(g.registry.RegistryStr(), req.URL, g.allowed) {
+		return nil, fmt.Errorf("%w: %s asks for its credentials to be sent to %s, which is not of its domain",
+			ErrPermission, g.registry, req.URL.Host)
+	}
+	return g.inner.RoundTrip(req)
+}
+
+// carriesSecret says whether a request holds long-lived credentials: a
+// password, or a refresh token in a form.
+func carriesSecret(req *http.Request) bool {
+	return strings.HasPrefix(req.Header.Get("Authorization"), "Basic ") ||
+		strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// bound ends requests with a context that their maker does not know.
+type bound struct {
+	ctx   context.Context
+	inner http.RoundTripper
+}
+
+func (b bound) RoundTrip(req *http.Request) (*http.Response, error) {
+	return b.inner.RoundTrip(req.WithContext(b.ctx))
+}
+
+// base is the transport below authentication. A fresh one opens connections
+// of its own.
+func (r *Registry) base(fresh bool) http.RoundTripper {
+	inner := r.options.Transport
+	if inner == nil {
+		inner = remote.DefaultTransport
+	}
+	if t, ok := inner.(*http.Transport); ok && fresh {
+		t = t.Clone()
+		t.DisableKeepAlives = true
+		inner = t
+	}
+	return guard{inner: inner, registry: r.registry, allowed: r.options.RealmHosts}
+}
+
+// retrying adds the waits between tries and our name.
+func (r *Registry) retrying(inner http.RoundTripper) http.RoundTripper {
+	var options []transport.Option
+	if r.options.Backoff != nil {
+		options = append(options, transport.WithRetryBackoff(*r.options.Backoff))
+	}
+	return transport.NewUserAgent(transport.NewRetry(inner, options...), r.options.userAgent())
+}
