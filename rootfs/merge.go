@@ -130,11 +130,12 @@ func (t *Tree) addFile(e Entry) error {
 		return nil
 	}
 	_, mine := t.own[e.Path]
+	low, below := t.lower.Lookup(e.Path)
 	switch {
 	case !mine && e.State:
 		t.put(e)
-	case !mine:
-		return clash(e, old, "it belongs to the parent, and only state may replace that")
+	case below && !e.State:
+		return clash(e, low, "it belongs to the parent, and only state may replace that")
 	case t.Replaces != nil && t.Replaces(e.Owner, old.Owner):
 		t.take(e.Path)
 		t.put(e)

@@ -1,0 +1,101 @@
+package layers
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// This is the one file that knows the compressor. Only its stream interface
+// is used: what it writes does not depend on the number of processors, on the
+// size of writes or on assembly code.
+
+// encode compresses one chunk as a gzip member or zstd frame of its own.
+func encode(dst *bytes.Buffer, src []byte, c Compression, cheap bool) error {
+	w, err := encoder(dst, c, cheap)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(src); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// encoder makes a fresh compressor. The header of a gzip member is empty: no
+// name, no time, and 255 for the operating system.
+func encoder(dst io.Writer, c Compression, cheap bool) (io.WriteCloser, error) {
+	if c == Zstd {
+		level := zstd.SpeedDefault
+		if cheap {
+			level = zstd.SpeedFastest
+		}
+		return zstd.NewWriter(dst, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
+	}
+	level := gzipLevel
+	if cheap {
+		level = gzipCheapLevel
+	}
+	w, err := gzip.NewWriterLevel(dst, level)
+	if err != nil {
+		return nil, err
+	}
+	w.ModTime = time.Unix(0, 0) // this library writes a zero time.Time as a date in 2042
+	return w, nil
+}
+
+// decompress reads a stream of gzip members.
+func decompress(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
+
+// golden compresses a fixed sample in every way that a layer can be.
+func golden() (recipes.Digest, error) {
+	var out bytes.Buffer
+	for _, c := range []Compression{Gzip, Zstd} {
+		for _, cheap := range []bool{false, true} {
+			if err := encode(&out, sample(), c, cheap); err != nil {
+				return "", err
+			}
+		}
+	}
+	sum := sha256.Sum256(out.Bytes())
+	return recipes.Digest(hex.EncodeToString(sum[:])), nil
+}
+
+// sample is 384 KiB of words and noise, the same everywhere.
+func sample() []byte {
+	var out bytes.Buffer
+	state := uint32(1)
+	next := func() uint32 {
+		state = state*1664525 + 1013904223 // Numerical Recipes' generator
+		return state >> 16
+	}
+	for out.Len() < 384<<10 {
+		if n := next(); n%7 == 0 {
+			out.WriteByte(byte(n >> 8))
+		} else {
+			fmt.Fprintf(&out, "word%d ", n%512)
+		}
+	}
+	return out.Bytes()[:384<<10]
+}
+
+// CheckEncoder says whether the compressor in this program makes the bytes
+// that EncoderGolden promises. It takes some milliseconds.
+func CheckEncoder() error {
+	got, err := golden()
+	if err != nil {
+		return err
+	}
+	if got != EncoderGolden {
+		return fmt.Errorf("this program was built with another compressor than %s: its layers would get other digests", compressor)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// Package layers packs file trees into layer blobs whose bytes depend on
+// nothing but the trees: not on the machine, its cores, its clock or the
+// order of work. A layer is a tar archive (POSIX.1-1988 ustar, with pax
+// records of POSIX.1-2001 where needed), compressed as a sequence of
+// independent gzip members (RFC 1952) or zstd frames (RFC 8878).
+package layers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/progress"
+)
+
+// Compression is how a layer blob is compressed.
+type Compression string
+
+// The compressions. The zero value means Gzip.
+const (
+	Gzip Compression = "gzip"
+	Zstd Compression = "zstd"
+)
+
+// ParseCompression reads gzip or zstd; "" is gzip.
+func ParseCompression(s string) (Compression, error) {
+	switch c := Compression(s); c {
+	case "", Gzip:
+		return Gzip, nil
+	case Zstd:
+		return Zstd, nil
+	}
+	return "", fmt.Errorf("compression %q: gzip or zstd", s)
+}
+
+// MediaType is the OCI media type of a layer so compressed.
+func (c Compression) MediaType() string {
+	if c == Zstd {
+		return "application/vnd.oci.image.layer.v1.tar+zstd"
+	}
+	return "application/vnd.oci.image.layer.v1.tar+gzip"
+}
+
+// Options say how a layer is written. Compression, Epoch and SourceDate
+// change its bytes, the others do not.
+type Options struct {
+	Compression Compression
+	// Epoch is the latest time that a file of an archive may carry: the
+	// lock's date. Zero means no limit.
+	Epoch time.Time
+	// SourceDate, where it is set, is the time of everything
+	// (SOURCE_DATE_EPOCH).
+	SourceDate time.Time
+	// Name says in errors and progress what is packed.
+	Name string
+	// Pool bounds processors and memory across layers that are packed at the
+	// same time; nil means a pool of its own.
+	Pool *Pool
+	// Progress counts the bytes of the tar stream; nil shows nothing.
+	Progress progress.Sink
+}
+
+// Blob is a packed layer in the store.
+type Blob struct {
+	Digest       recipes.Digest `json:"digest"` // of the compressed bytes
+	DiffID       recipes.Digest `json:"diffID"` // of the tar stream
+	Size         int64          `json:"size"`   // compressed, in bytes
+	Uncompressed int64          `json:"uncompressed"`
+	MediaType    string         `json:"mediaType"`
+	// Tree is the store object that lists the layer's entries; LoadEntries
+	// reads it.
+	Tree recipes.Digest `json:"tree"`
+}
+
+// Write packs what a tree adds to its lower tree into a blob of the store.
+// The content of every file is held to the sha256 and size of its entry. On
+// an error nothing is kept.
+func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob, error) {
+	blob, err := write(ctx, s, t.Own(), o)
+	if err != nil {
+		return Blob{}, fmt.Errorf("pack layer %s: %w", o.Name, err)
+	}
+	return blob, nil
+}
+
+func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
+	members, err := arrange(entries)
+	if err != nil {
+		return Blob{}, err
+	}
+	tree, err := storeTree(ctx, s, entries)
+	if err != nil {
+		return Blob{}, err
+	}
+	out, err := s.Create(ctx)
+	if err != nil {
+		return Blob{}, err
+	}
+	diffID, size, err := pack(ctx, out, members, o)
+	if err != nil {
+		return Blob{}, errors.Join(err, out.Abort())
+	}
+	blob := Blob{DiffID: diffID, Uncompressed: size, MediaType: o.Compression.MediaType(), Tree: tree}
+	blob.Digest, blob.Size, err = out.Commit("")
+	return blob, err
+}

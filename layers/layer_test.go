@@ -1,0 +1,411 @@
+package layers
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	kgzip "github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
+)
+
+var epoch = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func openStore(t testing.TB) *fetch.Store {
+	t.Helper()
+	s, err := fetch.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func file(path, owner string, mode uint32, data []byte) rootfs.Entry {
+	e := rootfs.NewFile(path, mode, data)
+	e.Owner = owner
+	return e
+}
+
+// noise is incompressible and the same everywhere.
+func noise(n int, seed byte) []byte {
+	data := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(data)
+	return data
+}
+
+// exampleTree holds every kind of entry and every reason for a pax record.
+func exampleTree(t testing.TB) *rootfs.Tree {
+	t.Helper()
+	long := strings.Repeat("long-name/", 12)
+	old := time.Date(2019, 3, 1, 1, 2, 3, 999, time.UTC)
+	ping := file("usr/bin/ping", "pkg:deb/debian/iputils-ping@1", 0o4755, []byte("ping"))
+	ping.XAttrs = map[string]string{"security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"}
+	ping.ModTime = epoch.Add(time.Hour)
+	many := file("var/lib/x", "pkg:deb/debian/zoo@2", 0o640, nil)
+	many.UID, many.GID, many.ModTime = 3000000, 70, old
+	words := file("usr/share/words", "pkg:deb/debian/alpha@1", 0o644, bytes.Repeat(sample(), 3))
+	words.ModTime = old
+	tree := rootfs.NewTree(nil)
+	for _, e := range []rootfs.Entry{
+		{Path: "tmp", Type: rootfs.Directory, Mode: 0o1777, Owner: "recipe:base/directories/tmp"},
+		{Path: "lib", Type: rootfs.Symlink, Link: "usr/lib", Owner: "recipe:base/links/lib"},
+		file("etc/passwd", "recipe:base/accounts", 0o644, []byte("root:x:0:0::/root:/bin/sh\n")),
+		ping, many, words,
+		file("lib/big.jar", "pkg:maven/a/b@1", 0o644, noise(chunkSize+3*block, 7)),
+		file("usr/share/"+long+"a", "pkg:deb/debian/zoo@2", 0o644, []byte("prefix")),
+		file("usr/share/"+long+long+"b", "pkg:deb/debian/zoo@2", 0o644, []byte("pax")),
+		file("usr/share/Főtanúsítvány.crt", "pkg:deb/debian/zoo@2", 0o644, []byte("utf-8")),
+		{Path: "a-link", Type: rootfs.Hardlink, Link: "usr/share/words", Owner: "pkg:deb/debian/alpha@1"},
+		{Path: "sym", Type: rootfs.Symlink, Link: "/" + long + "target", Owner: "pkg:deb/debian/alpha@1"},
+	} {
+		if err := tree.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tree
+}
+
+func mustWrite(t testing.TB, s *fetch.Store, tree *rootfs.Tree, o Options) Blob {
+	t.Helper()
+	o.Name = t.Name()
+	b, err := Write(context.Background(), s, tree, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func readBlob(t testing.TB, s *fetch.Store, b Blob) []byte {
+	t.Helper()
+	f, err := s.Open(context.Background(), b.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func unzip(t testing.TB, data []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(data)) // the standard library's
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestLayerReadsBackWhole(t *testing.T) {
+	s := openStore(t)
+	tree := exampleTree(t)
+	b := mustWrite(t, s, tree, Options{Epoch: epoch})
+	stream := unzip(t, readBlob(t, s, b))
+	if sum := sha256.Sum256(stream); recipes.Digest(hex.EncodeToString(sum[:])) != b.DiffID || int64(len(stream)) != b.Uncompressed {
+		t.Errorf("diffID or length is not that of the stream: %+v", b)
+	}
+	var got []string
+	times := map[string]int64{}
+	r := tar.NewReader(bytes.NewReader(stream))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(h.Name, "/")
+		got = append(got, name)
+		times[name] = h.ModTime.Unix()
+		e, ok := tree.Lookup(name)
+		if !ok {
+			t.Fatalf("%s is not in the tree", name)
+		}
+		checkHeader(t, h, tree, e)
+		if e.Type == rootfs.Regular {
+			hash := sha256.New()
+			if _, err := io.Copy(hash, r); err != nil || recipes.Digest(hex.EncodeToString(hash.Sum(nil))) != e.SHA256 {
+				t.Errorf("%s: content: %v", name, err)
+			}
+		}
+	}
+	long := strings.Repeat("long-name/", 12)
+	var dirs []string
+	for _, e := range tree.Own() {
+		if e.Type == rootfs.Directory {
+			dirs = append(dirs, e.Path)
+		}
+	}
+	want := append(dirs, "sym", "usr/share/words", "a-link", "usr/bin/ping",
+		"usr/share/Főtanúsítvány.crt", "usr/share/"+long+"a", "usr/share/"+long+long+"b", "var/lib/x",
+		"usr/lib/big.jar", "etc/passwd", "lib")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("order: %s", diff)
+	}
+	for name, want := range map[string]int64{
+		"usr/bin/ping": epoch.Unix(), "usr/share/words": 1551402123, "a-link": 1551402123,
+		"usr": plainTime.Unix(), "etc/passwd": plainTime.Unix(), "usr/lib/big.jar": plainTime.Unix(),
+	} {
+		if times[name] != want {
+			t.Errorf("%s has time %d, want %d", name, times[name], want)
+		}
+	}
+}
+
+func checkHeader(t *testing.T, h *tar.Header, tree *rootfs.Tree, e rootfs.Entry) {
+	t.Helper()
+	flags := map[rootfs.Type]byte{rootfs.Regular: tar.TypeReg, rootfs.Directory: tar.TypeDir, rootfs.Symlink: tar.TypeSymlink, rootfs.Hardlink: tar.TypeLink}
+	link := e.Link
+	if e.Type == rootfs.Hardlink {
+		e, _ = tree.Lookup(e.Link)
+		h.Typeflag, h.Size = tar.TypeReg, e.Size
+	}
+	if h.Typeflag != flags[e.Type] || h.Mode != int64(e.Mode) || h.Uid != e.UID || h.Gid != e.GID || h.Size != e.Size || h.Linkname != link {
+		t.Errorf("%s: header %+v, entry %+v", e.Path, h, e)
+	}
+	if h.Uname != "" || h.Gname != "" {
+		t.Errorf("%s: named owner %q %q", e.Path, h.Uname, h.Gname)
+	}
+	for key, value := range e.XAttrs {
+		if h.PAXRecords["SCHILY.xattr."+key] != value {
+			t.Errorf("%s: %s is lost", e.Path, key)
+		}
+	}
+}
+
+// TestSameBytes packs with 1, 2 and 8 processors and pools of other sizes.
+func TestSameBytes(t *testing.T) {
+	for _, c := range []Compression{Gzip, Zstd} {
+		var want Blob
+		for i, jobs := range []int{1, 2, 8} {
+			before := runtime.GOMAXPROCS(jobs)
+			got := mustWrite(t, openStore(t), exampleTree(t), Options{Compression: c, Epoch: epoch, Pool: NewPool(jobs)})
+			runtime.GOMAXPROCS(before)
+			if i == 0 {
+				want = got
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s with %d jobs: %s", c, jobs, diff)
+			}
+		}
+	}
+}
+
+// TestMembers holds the compressed form: one gzip member for the directories,
+// one for each package, one for what recipes made, chunks of the fixed size,
+// and headers that say nothing of where and when.
+func TestMembers(t *testing.T) {
+	s := openStore(t)
+	data := readBlob(t, s, mustWrite(t, s, exampleTree(t), Options{Epoch: epoch}))
+	in := bytes.NewReader(data)
+	z, err := kgzip.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int64
+	for {
+		z.Multistream(false)
+		if z.Name != "" || z.Comment != "" || z.Extra != nil || (!z.ModTime.IsZero() && z.ModTime.Unix() != 0) || z.OS != 255 {
+			t.Errorf("member %d: header %+v", len(sizes), z.Header)
+		}
+		n, err := io.Copy(io.Discard, z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, n)
+		if err := z.Reset(in); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// directories, alpha, iputils-ping, zoo, two chunks of the jar, recipe's, trailer
+	if len(sizes) != 8 || sizes[4] != chunkSize || sizes[7] != 2*block {
+		t.Errorf("members of %d bytes", sizes)
+	}
+}
+
+func TestZstdReadsBack(t *testing.T) {
+	s := openStore(t)
+	b := mustWrite(t, s, exampleTree(t), Options{Compression: Zstd, Epoch: epoch})
+	gz := mustWrite(t, s, exampleTree(t), Options{Epoch: epoch})
+	z, err := zstd.NewReader(bytes.NewReader(readBlob(t, s, b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, z); err != nil {
+		t.Fatal(err)
+	}
+	if recipes.Digest(hex.EncodeToString(hash.Sum(nil))) != b.DiffID || b.DiffID != gz.DiffID {
+		t.Error("zstd and gzip do not hold the same stream")
+	}
+	if b.MediaType == gz.MediaType {
+		t.Error("one media type for two compressions")
+	}
+}
+
+func TestSourceDate(t *testing.T) {
+	s := openStore(t)
+	at := time.Unix(1234567890, 0)
+	r := tar.NewReader(bytes.NewReader(unzip(t, readBlob(t, s, mustWrite(t, s, exampleTree(t), Options{Epoch: epoch, SourceDate: at})))))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.ModTime.Equal(at) {
+			t.Errorf("%s has time %s", h.Name, h.ModTime)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Open(context.Context) (io.ReadCloser, error) { return nil, f.err }
+
+// TestWrongContent holds that a layer never keeps what its tree does not say.
+func TestWrongContent(t *testing.T) {
+	for want, content := range map[string]rootfs.Content{
+		"not at hand":         nil,
+		"disk on fire":        failing{errors.New("disk on fire")},
+		"holds sha256 e3b0c4": rootfs.Bytes(nil),
+		"in 4 bytes, not":     rootfs.Bytes("abcdef"),
+		"holds sha256 a52d15": rootfs.Bytes("abd"),
+	} {
+		s := openStore(t)
+		e := file("a", "pkg:x", 0o644, []byte("abc"))
+		e.Content = content
+		tree := rootfs.NewTree(nil)
+		if err := tree.Add(e); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Write(context.Background(), s, tree, Options{Name: "postgresql/server"})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pack layer postgresql/server: a of pkg:x") {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		left, err := filepath.Glob(filepath.Join(s.Dir(), "tmp", "*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left over: %v %v", left, err)
+		}
+	}
+}
+
+func TestArrangeRefuses(t *testing.T) {
+	e := file("a", "pkg:x", 0o644, nil)
+	if _, err := arrange([]rootfs.Entry{e, e}); err == nil {
+		t.Error("the same path twice went through")
+	}
+	link := rootfs.Entry{Path: "b", Type: rootfs.Hardlink, Link: "a", Owner: "pkg:y"}
+	if _, err := arrange([]rootfs.Entry{e, link}); err == nil {
+		t.Error("a hard link into another member went through")
+	}
+}
+
+func TestCancel(t *testing.T) {
+	s := openStore(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	e := file("a", "pkg:x", 0o644, noise(3*chunkSize, 1))
+	e.Content = cancelling{e.Content, cancel}
+	tree := rootfs.NewTree(nil)
+	if err := tree.Add(e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Write(ctx, s, tree, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// cancelling cancels the work as soon as its content is opened.
+type cancelling struct {
+	rootfs.Content
+	cancel func()
+}
+
+func (c cancelling) Open(ctx context.Context) (io.ReadCloser, error) {
+	r, err := c.Content.Open(ctx)
+	c.cancel()
+	return r, err
+}
+
+func TestCacheRemembers(t *testing.T) {
+	s := openStore(t)
+	tree := exampleTree(t)
+	in := Inputs{Entries: tree.Own(), Epoch: epoch}
+	if _, ok := Cached(s, Key(in)); ok {
+		t.Fatal("cached before it was packed")
+	}
+	b := mustWrite(t, s, tree, Options{Epoch: epoch})
+	if err := Keep(s, Key(in), b); err != nil {
+		t.Fatal(err)
+	}
+	got, ok := Cached(s, Key(in))
+	if diff := cmp.Diff(b, got); !ok || diff != "" {
+		t.Fatal(diff)
+	}
+	entries, err := LoadEntries(context.Background(), s, got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := Inputs{Entries: entries, Epoch: epoch}
+	if Key(again) != Key(in) {
+		t.Error("the entries that were read back have another key")
+	}
+	for what, other := range map[string]Inputs{
+		"entries":     {Entries: in.Entries[1:], Epoch: epoch},
+		"compression": {Entries: in.Entries, Epoch: epoch, Compression: Zstd},
+		"epoch":       {Entries: in.Entries, Epoch: epoch.Add(time.Second)},
+		"source date": {Entries: in.Entries, Epoch: epoch, SourceDate: epoch},
+	} {
+		if Key(other) == Key(in) {
+			t.Errorf("the key does not depend on the %s", what)
+		}
+	}
+	path, err := s.Path(context.Background(), b.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := Cached(s, Key(in)); ok {
+		t.Error("a blob that is gone still counts")
+	}
+	if _, err := s.Open(context.Background(), b.Digest); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,212 @@
+package layers
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"runtime"
+
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/progress"
+)
+
+// maxSlots bounds the chunks in memory, whatever the number of processors:
+// each is chunkSize of input and at most a little more of output.
+const maxSlots = 10
+
+// Pool bounds what all layers that are packed at the same time may use:
+// processors that compress, and chunks in memory.
+type Pool struct {
+	processors chan struct{}
+	slots      chan *slot
+}
+
+// slot is the memory of one chunk.
+type slot struct {
+	in  []byte
+	out bytes.Buffer
+}
+
+// clear makes a slot ready for a chunk; its memory is taken at first use.
+func (s *slot) clear() {
+	if s.in == nil {
+		s.in = make([]byte, 0, chunkSize)
+		s.out.Grow(chunkSize + chunkSize/128)
+	}
+	s.in = s.in[:0]
+	s.out.Reset()
+}
+
+// NewPool lets jobs chunks be compressed at a time; 0 means as many as there
+// are processors. Memory is at most about 16 MiB for each of jobs+2 chunks,
+// and never more than 160 MiB.
+func NewPool(jobs int) *Pool {
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	slots := min(jobs+2, maxSlots)
+	p := &Pool{processors: make(chan struct{}, min(jobs, slots)), slots: make(chan *slot, slots)}
+	for range slots {
+		p.slots <- &slot{}
+	}
+	return p
+}
+
+// pack writes members as one compressed stream and gives the digest and
+// length of the stream before compression.
+func pack(ctx context.Context, out io.Writer, members []member, o Options) (_ recipes.Digest, _ int64, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var sink progress.Sink = progress.Discard{}
+	if o.Progress != nil {
+		sink = o.Progress
+	}
+	task := sink.Start("compress", o.Name)
+	defer func() { task.Done(err) }()
+	task.Total(weight(members))
+	c := newChunker(ctx, cancel, out, o, task)
+	err = c.members(members)
+	if end := c.finish(); err == nil {
+		err = end
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // the first thing that went wrong
+	}
+	return recipes.Digest(hex.EncodeToString(c.diff.Sum(nil))), c.size, err
+}
+
+// weight estimates the tar stream's length for progress.
+func weight(members []member) int64 {
+	var total int64
+	for _, m := range members {
+		for _, e := range m.entries {
+			total += block + e.Size + padding(e.Size)
+		}
+	}
+	return total + 2*block
+}
+
+// chunker cuts a stream into chunks, has them compressed in parallel and
+// writes the results in order.
+type chunker struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	pool   *Pool
+	opt    Options
+	task   progress.Task
+
+	diff hash.Hash
+	size int64
+
+	cheap bool
+	slot  *slot       // being filled
+	queue chan *chunk // in order
+	done  chan struct{}
+}
+
+// chunk is one piece on its way: ready is closed when slot.out is complete.
+type chunk struct {
+	slot  *slot
+	ready chan struct{}
+}
+
+func newChunker(ctx context.Context, cancel context.CancelCauseFunc, out io.Writer, o Options, task progress.Task) *chunker {
+	pool := o.Pool
+	if pool == nil {
+		pool = NewPool(0)
+	}
+	c := &chunker{
+		ctx: ctx, cancel: cancel, pool: pool, opt: o, task: task, diff: sha256.New(),
+		queue: make(chan *chunk, cap(pool.slots)), done: make(chan struct{}),
+	}
+	go c.drain(out)
+	return c
+}
+
+// members writes the tar stream, one member after the other.
+func (c *chunker) members(members []member) error {
+	tar := newTarWriter(c, c.opt)
+	for _, m := range members {
+		c.cheap = m.cheap
+		for _, e := range m.entries {
+			if err := tar.entry(c.ctx, e); err != nil {
+				return err
+			}
+		}
+		c.cut()
+	}
+	c.cheap = false
+	return tar.trailer()
+}
+
+// Write takes a piece of the tar stream.
+func (c *chunker) Write(p []byte) (int, error) {
+	c.diff.Write(p)
+	c.size += int64(len(p))
+	c.task.Add(int64(len(p)))
+	for rest := p; len(rest) > 0; {
+		if c.slot == nil {
+			select {
+			case c.slot = <-c.pool.slots:
+				c.slot.clear()
+			case <-c.ctx.Done():
+				return 0, context.Cause(c.ctx)
+			}
+		}
+		n := min(len(rest), chunkSize-len(c.slot.in))
+		c.slot.in = append(c.slot.in, rest[:n]...)
+		rest = rest[n:]
+		if len(c.slot.in) == chunkSize {
+			c.cut()
+		}
+	}
+	return len(p), nil
+}
+
+// cut ends the chunk and has it compressed. The queue holds as many chunks as
+// there are slots, so that sending never waits.
+func (c *chunker) cut() {
+	if c.slot == nil {
+		return
+	}
+	next := &chunk{slot: c.slot, ready: make(chan struct{})}
+	c.slot = nil
+	c.queue <- next
+	cheap := c.cheap
+	go func() {
+		defer close(next.ready)
+		c.pool.processors <- struct{}{}
+		defer func() { <-c.pool.processors }()
+		if c.ctx.Err() != nil {
+			return
+		}
+		if err := encode(&next.slot.out, next.slot.in, c.opt.Compression, cheap); err != nil {
+			c.cancel(err)
+		}
+	}()
+}
+
+// drain writes compressed chunks in order and gives their memory back.
+func (c *chunker) drain(out io.Writer) {
+	defer close(c.done)
+	for next := range c.queue {
+		<-next.ready
+		if c.ctx.Err() == nil {
+			if _, err := out.Write(next.slot.out.Bytes()); err != nil {
+				c.cancel(err)
+			}
+		}
+		c.pool.slots <- next.slot
+	}
+}
+
+// finish waits until everything is written.
+func (c *chunker) finish() error {
+	c.cut()
+	close(c.queue)
+	<-c.done
+	return context.Cause(c.ctx)
+}
