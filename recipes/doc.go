@@ -25,6 +25,7 @@
 //	      - {path: "usr/lib/**/bitcode/**", reason: "why"}
 //	    tarballs:                    # exactly one of url, archive with path, release
 //	      - {name: jq, version: "1.8", license: MIT, url: "https://…", sha256: …, apk-root: false,
+//	         inner: "*.txz",        # go on with an archive inside the archive; then
 //	         strip: 1, select: ["bin/**"], drop: [{path: "bin/x", reason: "why"}],
 //	         into: usr, owner: "0:0", mode: "0644"}
 //	    maven:

@@ -106,7 +106,7 @@ func (rec *recipe) readStreams(s scope) {
 
 // scope is what reading needs to know of one distro, platform and stream.
 func (rec *recipe) scope(rep *report, st stream, d Distro, p Platform) scope {
-	s := scope{report: rep, distro: d, platform: p, made: st.made, platforms: Platforms()}
+	s := scope{report: rep, distro: d, platform: p, made: rec.made, platforms: Platforms()}
 	s.vars = map[string]string{"arch.deb": p.Deb(), "arch.apk": p.APK(), "arch.go": p.Go(), "distro": string(d)}
 	if st.name == "" {
 		return s
@@ -115,12 +115,13 @@ func (rec *recipe) scope(rep *report, st stream, d Distro, p Platform) scope {
 	if st.v == nil || st.v.shape != mapping {
 		return s
 	}
-	own := map[string]string{}
-	for _, pair := range s.pairs(st.v.get("vars"), join("streams", st.name)+".vars") {
+	own, inner := map[string]string{}, s
+	inner.made = st.made
+	for _, pair := range inner.pairs(st.v.get("vars"), join("streams", st.name)+".vars") {
 		if _, taken := s.vars[pair.name]; taken || !variableName.MatchString(pair.name) {
 			s.add(pair.pos, pair.key, "bad variable name %q", pair.name)
 		}
-		own[pair.name] = s.text(pair.value, pair.key)
+		own[pair.name] = inner.text(pair.value, pair.key)
 	}
 	for name, text := range own {
 		s.vars[name] = text

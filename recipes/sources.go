@@ -9,10 +9,15 @@ import (
 )
 
 // placementKeys say which entries of an archive land where.
-var placementKeys = []string{"strip", "select", "drop", "into", "owner", "mode"}
+var placementKeys = []string{"inner", "strip", "select", "drop", "into", "owner", "mode"}
 
 func (r record) placement() Placement {
-	p := Placement{Strip: r.number("strip"), Select: r.texts("select"), Drop: r.drops(), Into: r.text("into")}
+	p := Placement{Inner: r.text("inner"), Strip: r.number("strip"), Select: r.texts("select"), Drop: r.drops(), Into: r.text("into")}
+	if p.Inner != "" {
+		if err := checkGlob(p.Inner); err != nil {
+			r.fault("inner", "%v", err)
+		}
+	}
 	for _, pattern := range p.Select {
 		if err := checkGlob(pattern); err != nil {
 			r.fault("select", "%v", err)
@@ -128,8 +133,8 @@ func (r record) maven() []MavenSource {
 		if m.Extract && m.Rename != "" {
 			inner.fault("rename", "an extracted artefact is not one file")
 		}
-		if !m.Extract && (m.Strip > 0 || len(m.Select) > 0) {
-			inner.add(inner.v.pos, inner.key, "strip and select are for an artefact with extract: true")
+		if !m.Extract && (m.Inner != "" || m.Strip > 0 || len(m.Select) > 0) {
+			inner.add(inner.v.pos, inner.key, "inner, strip and select are for an artefact with extract: true")
 		}
 		out = append(out, m)
 	}
