@@ -33,6 +33,7 @@ func ParseDestination(s string, o RegistryOptions) (Destination, error) {
 // Reference is one image at a destination, by tag or by digest.
 type Reference struct {
 	Repository Repository
+	Image      string // postgresql
 	Tag        string
 	Digest     digest.Digest // wins over Tag where both are given
 }
@@ -81,6 +82,7 @@ func ParseReference(s string, o RegistryOptions) (Reference, error) {
 	} else if dest, err = NewRegistry(path[:slash], o); err != nil {
 		return Reference{}, err
 	}
+	r.Image = image
 	r.Repository, err = dest.Repository(image)
 	return r, err
 }

@@ -1,0 +1,93 @@
+package sbom
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+)
+
+// Parse reads an SPDX 2.3 document from JSON.
+func Parse(document []byte) (*spdx.Document, error) {
+	var doc spdx.Document
+	if err := spdxjson.ReadInto(bytes.NewReader(document), &doc); err != nil {
+		return nil, fmt.Errorf("SPDX document: %w", err)
+	}
+	if doc.SPDXVersion != spdx.Version || doc.DocumentNamespace == "" || len(doc.Packages) == 0 {
+		return nil, fmt.Errorf("SPDX document: version %q, namespace %q, %d packages: not an SBOM of ours",
+			doc.SPDXVersion, doc.DocumentNamespace, len(doc.Packages))
+	}
+	return &doc, nil
+}
+
+// Image returns the package of the document that is the image.
+func Image(doc *spdx.Document) (*spdx.Package, error) {
+	var found *spdx.Package
+	for _, r := range doc.Relationships {
+		if r.RefA.ElementRefID != doc.SPDXIdentifier || r.Relationship != common.TypeRelationshipDescribe {
+			continue
+		}
+		for _, p := range doc.Packages {
+			if p.PackageSPDXIdentifier == r.RefB.ElementRefID {
+				if found != nil {
+					return nil, fmt.Errorf("SPDX document: describes more than one package")
+				}
+				found = p
+			}
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("SPDX document: describes no package")
+	}
+	return found, nil
+}
+
+// Table writes the packages of a document as a table.
+func Table(w io.Writer, document []byte) error {
+	doc, err := Parse(document)
+	if err != nil {
+		return err
+	}
+	files := map[common.ElementID]int{}
+	inherited := map[common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r.Relationship != common.TypeRelationshipContains {
+			continue
+		}
+		if strings.HasPrefix(string(r.RefB.ElementRefID), "File-") {
+			files[r.RefA.ElementRefID]++
+		} else if r.RefA.ElementRefID == baseID {
+			inherited[r.RefB.ElementRefID] = true
+		}
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tVERSION\tTYPE\tLICENCE\tFILES\tFROM")
+	for _, p := range doc.Packages {
+		if p.PackageSPDXIdentifier == imageID || p.PackageSPDXIdentifier == baseID {
+			continue
+		}
+		from := "own"
+		if inherited[p.PackageSPDXIdentifier] {
+			from = "base"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", p.PackageName, p.PackageVersion, kindOf(p),
+			p.PackageLicenseDeclared, files[p.PackageSPDXIdentifier], from)
+	}
+	return t.Flush()
+}
+
+// kindOf is the type of a package's purl, or recipe.
+func kindOf(p *spdx.Package) string {
+	for _, ref := range p.PackageExternalReferences {
+		if rest, ok := strings.CutPrefix(ref.Locator, "pkg:"); ok {
+			kind, _, _ := strings.Cut(rest, "/")
+			return kind
+		}
+	}
+	return "recipe"
+}
