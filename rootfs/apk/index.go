@@ -30,7 +30,7 @@ type Index struct {
 
 	// What the last request was solved on, kept because the next one is
 	// mostly on the same root.
-	database       *database
+	universe       *universe
 	builtWorld     []Dependency
 	builtInstalled []*Package
 	builtExcluded  map[string]bool

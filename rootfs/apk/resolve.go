@@ -78,7 +78,7 @@ func (ix *Index) Solve(r Request) (*Solution, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSolver(ix.databaseFor(r, world, installed), world, asked, r.Upgrade)
+	s := newSolver(ix.universeFor(r, world, installed), world, asked, r.Upgrade)
 	if !s.solve() {
 		return nil, s.explain()
 	}
@@ -167,20 +167,20 @@ func (ix *Index) named(name string) []*Package {
 	return ix.byName[name]
 }
 
-// databaseFor builds what the solver works on, or takes the one of the last
+// universeFor builds what the solver works on, or takes the one of the last
 // request where the root is the same.
-func (ix *Index) databaseFor(r Request, world []Dependency, installed []*Package) *database {
+func (ix *Index) universeFor(r Request, world []Dependency, installed []*Package) *universe {
 	excluded := map[string]bool{}
 	for _, e := range r.Exclude {
 		excluded[e.Name] = true
 	}
-	same := ix.database != nil && len(excluded) == 0 && len(ix.builtExcluded) == 0 &&
+	same := ix.universe != nil && len(excluded) == 0 && len(ix.builtExcluded) == 0 &&
 		slices.Equal(ix.builtWorld, world) && slices.Equal(ix.builtInstalled, installed)
 	if !same {
-		ix.database = newDatabase(world, installed, ix.Packages, excluded)
+		ix.universe = newUniverse(world, installed, ix.Packages, excluded)
 		ix.builtWorld, ix.builtInstalled, ix.builtExcluded = world, installed, excluded
 	}
-	return ix.database
+	return ix.universe
 }
 
 // solution reads the outcome off a solver that succeeded.

@@ -5,7 +5,7 @@ package apk
 // moves, then the name that is most certain is decided, and so on, without
 // ever going back. What it decides it therefore decides in apk's order.
 type solver struct {
-	db *database
+	db *universe
 	// names are the database's and those that only the request mentions.
 	names    []*name
 	byName   map[string]int32
@@ -55,7 +55,7 @@ type packageState struct {
 var none = provider{}
 
 // newSolver prepares a resolution of asked on top of world.
-func newSolver(db *database, world, asked []Dependency, upgrade bool) *solver {
+func newSolver(db *universe, world, asked []Dependency, upgrade bool) *solver {
 	s := &solver{
 		db:     db,
 		names:  db.names[:len(db.names):len(db.names)],

@@ -5,14 +5,14 @@ import (
 	"math/bits"
 )
 
-// database is what apk's solver sees: every name that anything provides,
+// universe is what apk's solver sees: every name that anything provides,
 // requires or mentions, and every package. It does not change after it was
 // built, so that one serves many resolutions.
 //
 // apk's answer depends on the order in which names are visited, and that
 // order comes from its hash table of names. The table is therefore rebuilt
 // here to the letter: same hash, same number of buckets, newest name first.
-type database struct {
+type universe struct {
 	names    []*name
 	byName   map[string]int32
 	packages []*candidate
@@ -68,16 +68,16 @@ const nameBuckets = 20000
 
 // builder fills a database in the order in which apk reads its files.
 type builder struct {
-	db       *database
+	db       *universe
 	excluded map[string]bool
 }
 
-// newDatabase reads, as apk does, first the world, then what is installed,
+// newUniverse reads, as apk does, first the world, then what is installed,
 // then the indexes. Excluded packages keep their names and lose what they
 // would pull in.
-func newDatabase(world []Dependency, installed, available []*Package, excluded map[string]bool) *database {
+func newUniverse(world []Dependency, installed, available []*Package, excluded map[string]bool) *universe {
 	size := 4 * (len(installed) + len(available))
-	b := builder{excluded: excluded, db: &database{
+	b := builder{excluded: excluded, db: &universe{
 		names:  make([]*name, 0, size),
 		byName: make(map[string]int32, size),
 		byID:   make(map[identity]*candidate, len(installed)+len(available)),
@@ -163,7 +163,7 @@ func (b *builder) needs(list []Dependency) []need {
 
 // link fills in who depends on whom, name by name in the order of apk's hash
 // table.
-func (db *database) link() {
+func (db *universe) link() {
 	buckets := make([][]int32, nameBuckets)
 	for _, n := range db.names {
 		slot := nameHash(n.text) % nameBuckets
