@@ -1,0 +1,77 @@
+package fetch
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// place is one address of a file.
+type place struct {
+	mirror string   // the base address, without credentials
+	url    *url.URL // with credentials
+	file   string   // the local path, for file:
+}
+
+// places lists the addresses of a request in the order in which they are
+// asked.
+func (f *Fetcher) places(r Request) ([]place, error) {
+	if r.URL != "" {
+		p, err := newPlace(r.URL, "")
+		if err != nil {
+			return nil, fmt.Errorf("fetch %s: %w", CleanURL(r.URL), err)
+		}
+		return []place{p}, nil
+	}
+	var list []place
+	for _, base := range f.Mirrors[r.Archive] {
+		p, err := newPlace(base, r.Path)
+		if err != nil {
+			return nil, fmt.Errorf("mirror %s=%s: %w", r.Archive, CleanURL(base), err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// newPlace joins a base address and a path. Only http, https and file serve.
+func newPlace(base, path string) (place, error) {
+	if rest, ok := strings.CutPrefix(base, "file:"); ok {
+		return filePlace(rest, path)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return place{}, fmt.Errorf("not an address")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return place{}, fmt.Errorf("not an address: write http://…, https://… or file:FOLDER")
+	}
+	p := place{mirror: clean(u), url: u}
+	if path != "" {
+		u.Path = strings.TrimSuffix(u.Path, "/") + "/" + path
+		u.RawPath = ""
+	}
+	return p, nil
+}
+
+// filePlace reads file:DIR, file:///DIR and file://localhost/DIR.
+func filePlace(rest, path string) (place, error) {
+	if after, ok := strings.CutPrefix(rest, "//"); ok {
+		host, dir, _ := strings.Cut(after, "/")
+		if host != "" && host != "localhost" {
+			return place{}, fmt.Errorf("a file: address names no host: write file:FOLDER")
+		}
+		rest = "/" + dir
+	}
+	dir, err := filepath.Abs(filepath.FromSlash(rest))
+	if err != nil {
+		return place{}, err
+	}
+	full := filepath.Join(dir, filepath.FromSlash(path))
+	return place{
+		mirror: "file://" + filepath.ToSlash(dir),
+		url:    &url.URL{Scheme: "file", Path: filepath.ToSlash(full)},
+		file:   full,
+	}, nil
+}
