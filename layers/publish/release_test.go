@@ -1,0 +1,252 @@
+package publish_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// sample is an image to publish, made of real layers in files of a store.
+type sample struct {
+	name    string
+	version string
+	content string // what its own layer holds
+	base    []byte // what its first layer holds
+	sibling string
+}
+
+func tarGzip(t *testing.T, files map[string]string) (blob []byte, diffID digest.Digest) {
+	t.Helper()
+	var raw, packed bytes.Buffer
+	w := tar.NewWriter(&raw)
+	for _, name := range []string{"etc/one", "etc/two"} {
+		body, ok := files[name]
+		if !ok {
+			continue
+		}
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(body))
+	}
+	w.Close()
+	z := gzip.NewWriter(&packed)
+	z.Write(raw.Bytes())
+	z.Close()
+	return packed.Bytes(), digest.FromBytes(raw.Bytes())
+}
+
+// storeBlob writes a blob into a folder as the content store has it.
+func storeBlob(t *testing.T, store, mediaType string, content []byte) publish.Blob {
+	t.Helper()
+	blob := publish.BytesBlob(mediaType, content)
+	path := filepath.Join(store, blob.Digest.Encoded())
+	if _, err := os.Stat(path); err != nil {
+		if err := os.WriteFile(path, content, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blob.File = func(context.Context) (string, error) { return path, nil }
+	return blob
+}
+
+func (s sample) image(t *testing.T, store string, platform recipes.Platform) publish.Image {
+	t.Helper()
+	_, arch, _ := strings.Cut(string(platform), "/")
+	base, baseID := tarGzip(t, map[string]string{"etc/one": string(s.base)})
+	own, ownID := tarGzip(t, map[string]string{"etc/two": s.content + arch})
+	config, err := json.Marshal(ocispec.Image{
+		Platform: ocispec.Platform{OS: "linux", Architecture: arch},
+		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{baseID, ownID}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := []publish.Blob{
+		publish.BytesBlob(ocispec.MediaTypeImageConfig, config),
+		storeBlob(t, store, ocispec.MediaTypeImageLayerGzip, base),
+		storeBlob(t, store, ocispec.MediaTypeImageLayerGzip, own),
+	}
+	blobs[1].Sibling = s.sibling
+	manifest, err := json.Marshal(ocispec.Manifest{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   ocispec.MediaTypeImageManifest,
+		Config:      blobs[0].Descriptor,
+		Layers:      []ocispec.Descriptor{blobs[1].Descriptor, blobs[2].Descriptor},
+		Annotations: map[string]string{ocispec.AnnotationVersion: s.version},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(manifest)
+	return publish.Image{
+		Platform: platform,
+		Manifest: manifest,
+		Blobs:    blobs,
+		Attestations: []publish.Attestation{{
+			PredicateType: attest.PredicateSPDX,
+			Predicate: func(context.Context) ([]byte, error) {
+				return fmt.Appendf(nil, `{"spdxVersion":"SPDX-2.3","about":%q}`, hex.EncodeToString(sum[:])), nil
+			},
+		}},
+	}
+}
+
+func (s sample) release(t *testing.T, store string, platforms ...recipes.Platform) publish.Release {
+	t.Helper()
+	if len(platforms) == 0 {
+		platforms = []recipes.Platform{recipes.LinuxAMD64}
+	}
+	r := publish.Release{
+		Name:  s.name,
+		Tags:  []string{s.version, "latest", s.version + "-0123abcd"},
+		Fixed: s.version + "-0123abcd",
+	}
+	index := ocispec.Index{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   ocispec.MediaTypeImageIndex,
+		Annotations: map[string]string{ocispec.AnnotationVersion: s.version},
+	}
+	for _, platform := range platforms {
+		img := s.image(t, store, platform)
+		r.Images = append(r.Images, img)
+		d := publish.Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}.Descriptor()
+		_, arch, _ := strings.Cut(string(platform), "/")
+		d.Platform = &ocispec.Platform{OS: "linux", Architecture: arch}
+		index.Manifests = append(index.Manifests, d)
+	}
+	if len(platforms) > 1 {
+		raw, err := json.Marshal(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Index = raw
+	}
+	return r
+}
+
+func postgresql() sample {
+	return sample{name: "postgresql", version: "17.12", content: "select 1", base: bytes.Repeat([]byte("base "), 50_000)}
+}
+
+// testKey returns a key of its own for a test.
+func testKey(t *testing.T) *attest.Key {
+	t.Helper()
+	key, _, err := attest.UserKey(t.Context(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// quick reaches registries without waiting between tries.
+func quick() publish.RegistryOptions {
+	return publish.RegistryOptions{Backoff: &remote.Backoff{Steps: 1}}
+}
+
+func destination(t *testing.T, s string) publish.Destination {
+	t.Helper()
+	dest, err := publish.ParseDestination(s, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dest
+}
+
+func mustPublish(t *testing.T, dest publish.Destination, r publish.Release, o publish.Options) publish.Result {
+	t.Helper()
+	result, err := publish.Publish(t.Context(), dest, r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// complete fails unless the tag names an image whose signature and SBOM are
+// by the key and whose blobs are all there; it reports whether there is a tag.
+func complete(t *testing.T, repo publish.Repository, tag string, key *attest.Key) bool {
+	t.Helper()
+	ctx := t.Context()
+	d, err := repo.Resolve(ctx, tag)
+	if err != nil {
+		return false
+	}
+	verifier, err := attest.NewVerifier(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := publish.Hex(d.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{attest.SignatureTag(subject), attest.AttestationTag(subject)} {
+		said, err := repo.Resolve(ctx, where)
+		if err != nil {
+			t.Errorf("%s is tagged and not complete: %v", tag, err)
+			continue
+		}
+		m, err := repo.Manifest(ctx, said.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, err := attest.Read(m.Raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !anySigned(t, repo, verifier, items) {
+			t.Errorf("%s: nothing under %s is by the key", tag, where)
+		}
+	}
+	blobsThere(t, repo, d)
+	return true
+}
+
+func anySigned(t *testing.T, repo publish.Repository, verifier *attest.Verifier, items []attest.Item) bool {
+	t.Helper()
+	for _, item := range items {
+		var err error
+		if item.Content, err = publish.ReadSmall(t.Context(), repo, item.Descriptor); err != nil {
+			t.Errorf("signature: %v", err)
+			continue
+		}
+		if verifier.Signed(item) {
+			return true
+		}
+	}
+	return false
+}
+
+func blobsThere(t *testing.T, repo publish.Repository, d ocispec.Descriptor) {
+	t.Helper()
+	m, err := repo.Manifest(t.Context(), d.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range append(manifest.Layers, manifest.Config) {
+		if _, err := publish.ReadSmall(t.Context(), repo, blob); err != nil {
+			t.Errorf("blob of a tagged image: %v", err)
+		}
+	}
+}
