@@ -14,7 +14,7 @@ import (
 // Embedding leaves out symbolic links and folders with a go.mod, both of which
 // validation refuses.
 //
-//go:embed doc.go
+//go:embed */recipe.yaml all:*/files/*
 var builtin embed.FS
 
 // Builtin is the folder of recipes that the program was built with.

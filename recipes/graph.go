@@ -57,7 +57,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 
 // hasRecipe says whether a folder is a recipe's: it holds a recipe.yaml.
 func hasRecipe(fsys fs.FS, dir string) bool {
-	_, err := fs.Stat(fsys, dir+"/recipe.yaml")
+	_, err := fs.Lstat(fsys, dir+"/recipe.yaml")
 	return err == nil
 }
 

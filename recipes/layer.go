@@ -44,12 +44,12 @@ func (r record) layer(folder *folder) Layer {
 	if len(layer.Drop) > 0 && len(layer.Packages) == 0 {
 		r.fault("drop", "drops from packages, but the layer has none: a source's own drop stands in the source")
 	}
-	if len(layer.Excludes) > 0 && len(layer.Packages) == 0 {
-		r.fault("exclude", "excludes packages, but the layer has none")
-	}
 	layer.Tarballs = r.tarballs()
 	layer.Maven = r.maven()
 	layer.PyPI = r.pypi()
+	if len(layer.Excludes) > 0 && len(layer.Packages) == 0 && len(layer.PyPI) == 0 {
+		r.fault("exclude", "excludes packages, but the layer has none")
+	}
 	layer.Go = r.goPrograms()
 	layer.Files = r.files(folder)
 	layer.Accounts = r.accounts()

@@ -41,7 +41,7 @@ func ReadLock(r io.Reader) (*Lock, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(l); err != nil {
-		return nil, fmt.Errorf("lock, line %d: %w", lineOf(data, decoder.InputOffset(), err), err)
+		return nil, fmt.Errorf("lock: %w%s", err, lineOf(data, err))
 	}
 	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -56,16 +56,13 @@ func ReadLock(r io.Reader) (*Lock, error) {
 	return l, nil
 }
 
-// lineOf counts the lines before an error of the decoder.
-func lineOf(data []byte, offset int64, err error) int {
+// lineOf says on which line the decoder met an error, where it knows.
+func lineOf(data []byte, err error) string {
 	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &syntax) {
-		offset = syntax.Offset
-	} else if errors.As(err, &kind) {
-		offset = kind.Offset
+	if !errors.As(err, &syntax) {
+		return ""
 	}
-	return 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
+	return fmt.Sprintf(" (line %d)", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
 }
 
 // firstDifference gives the line on which two texts part, or 0.

@@ -45,6 +45,9 @@ func (l *Lock) Write(w io.Writer) error {
 			out.item(j, "      ")
 			out.json(artifact)
 		}
+		if len(image.Artifacts) > 0 {
+			out.text("\n    ")
+		}
 		out.text("]}")
 	}
 	out.text("\n  ]\n}\n")

@@ -42,6 +42,10 @@ type expanded struct {
 // parseRecipe reads one file and what does not depend on distro or stream.
 func parseRecipe(fsys fs.FS, prefix, dir string, rep *report) *recipe {
 	file := path.Join(prefix, dir, "recipe.yaml")
+	if info, err := fs.Lstat(fsys, path.Join(dir, "recipe.yaml")); err == nil && !info.Mode().IsRegular() {
+		rep.add(Position{File: file}, "", "not a regular file")
+		return nil
+	}
 	data, err := fs.ReadFile(fsys, path.Join(dir, "recipe.yaml"))
 	if err != nil {
 		rep.add(Position{File: file}, "", "cannot be read: %v", err)
