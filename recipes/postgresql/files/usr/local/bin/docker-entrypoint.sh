@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# Makes a database cluster in an empty PGDATA and starts PostgreSQL, by the
+# contract of the official image: POSTGRES_* variables, each also as *_FILE,
+# and /docker-entrypoint-initdb.d.
+set -Eeuo pipefail
+
+fail() {
+	echo "docker-entrypoint.sh: $*" >&2
+	exit 1
+}
+
+# file_env NAME [DEFAULT]: sets NAME from the file that NAME_FILE names.
+file_env() {
+	local name=$1 file=$1_FILE
+	[ -z "${!name:-}" ] || [ -z "${!file:-}" ] || fail "both $name and $file are set, but they exclude each other"
+	local value=${2:-}
+	if [ -n "${!name:-}" ]; then
+		value=${!name}
+	elif [ -n "${!file:-}" ]; then
+		[ -r "${!file}" ] || fail "$file=${!file} cannot be read by uid $(id -u)"
+		value=$(<"${!file}")
+	fi
+	export "$name=$value"
+	unset "$file"
+}
+
+# step_down runs this script again as postgres, once root has made the folders
+# that postgres cannot make.
+step_down() {
+	mkdir -p "$PGDATA" /run/postgresql
+	chmod 700 "$PGDATA" || true
+	find "$PGDATA" \! -user postgres -exec chown postgres:postgres '{}' +
+	find /run/postgresql \! -user postgres -exec chown postgres:postgres '{}' + 2>/dev/null || true
+	if [ -n "${POSTGRES_INITDB_WALDIR:-}" ]; then
+		mkdir -p "$POSTGRES_INITDB_WALDIR"
+		chmod 700 "$POSTGRES_INITDB_WALDIR"
+		find "$POSTGRES_INITDB_WALDIR" \! -user postgres -exec chown postgres:postgres '{}' +
+	fi
+	export HOME=/var/lib/postgresql
+	if command -v su-exec >/dev/null; then
+		exec su-exec postgres "$0" "$@"
+	fi
+	exec chroot --userspec=postgres --skip-chdir / "$0" "$@"
+}
+
+# named makes a passwd entry for a uid that has none: initdb insists on one.
+named() {
+	getent passwd "$(id -u)" >/dev/null && return
+	local wrapper
+	for wrapper in /usr/lib/*/libnss_wrapper.so /usr/lib/libnss_wrapper.so; do
+		[ -s "$wrapper" ] || continue
+		NSS_WRAPPER_PASSWD=$(mktemp)
+		NSS_WRAPPER_GROUP=$(mktemp)
+		echo "postgres:x:$(id -u):$(id -g):PostgreSQL:$PGDATA:/bin/false" >"$NSS_WRAPPER_PASSWD"
+		echo "postgres:x:$(id -g):" >"$NSS_WRAPPER_GROUP"
+		export NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP LD_PRELOAD=$wrapper
+		return
+	done
+}
+
+unnamed() {
+	[ -z "${NSS_WRAPPER_PASSWD:-}" ] || rm -f "$NSS_WRAPPER_PASSWD" "$NSS_WRAPPER_GROUP"
+	unset LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
+}
+
+check_password() {
+	case "$POSTGRES_HOST_AUTH_METHOD" in
+	trust)
+		echo "docker-entrypoint.sh: POSTGRES_HOST_AUTH_METHOD=trust: everyone who reaches the port is superuser without a password" >&2
+		;;
+	*)
+		[ -n "$POSTGRES_PASSWORD" ] || fail "the database is empty and there is no superuser password:" \
+			"set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, or POSTGRES_HOST_AUTH_METHOD=trust to allow all connections without one"
+		;;
+	esac
+}
+
+make_cluster() {
+	local -a args=(--username="$POSTGRES_USER" --encoding=UTF8 --data-checksums --auth-local=trust --auth-host=scram-sha-256
+		-c "listen_addresses=*" -c jit=off)
+	if [ "$PG_MAJOR" -ge 17 ]; then
+		args+=(--locale-provider=builtin --locale=C.UTF-8)
+	else
+		args+=(--locale=C.UTF-8)
+	fi
+	[ -z "${POSTGRES_INITDB_WALDIR:-}" ] || args+=(--waldir="$POSTGRES_INITDB_WALDIR")
+	named
+	# POSTGRES_INITDB_ARGS is a list of words, as in the official image.
+	eval 'initdb "${args[@]}" --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD") '"$POSTGRES_INITDB_ARGS"' "$PGDATA"'
+	unnamed
+	printf '\nhost all all all %s\n' "$POSTGRES_HOST_AUTH_METHOD" >>"$PGDATA/pg_hba.conf"
+}
+
+# sql runs psql on the temporary server, which listens on a socket only.
+sql() {
+	PGHOST=$SOCKETS PGPASSWORD=$POSTGRES_PASSWORD psql -v ON_ERROR_STOP=1 --no-password --no-psqlrc \
+		--username "$POSTGRES_USER" "$@"
+}
+
+run_files() {
+	local file
+	shopt -s nullglob
+	for file in /docker-entrypoint-initdb.d/*; do
+		case "$file" in
+		*.sh)
+			echo "docker-entrypoint.sh: $file"
+			if [ -x "$file" ]; then
+				PGHOST=$SOCKETS "$file"
+			else
+				# shellcheck disable=SC1090 # what the user mounts
+				. "$file"
+			fi
+			;;
+		*.sql) echo "docker-entrypoint.sh: $file" && sql --dbname "$POSTGRES_DB" -f "$file" ;;
+		*.sql.gz) echo "docker-entrypoint.sh: $file" && gunzip -c "$file" | sql --dbname "$POSTGRES_DB" ;;
+		*.sql.xz) echo "docker-entrypoint.sh: $file" && xzcat "$file" | sql --dbname "$POSTGRES_DB" ;;
+		*.sql.zst) echo "docker-entrypoint.sh: $file" && zstd -dc "$file" | sql --dbname "$POSTGRES_DB" ;;
+		*) echo "docker-entrypoint.sh: ignoring $file" ;;
+		esac
+	done
+	shopt -u nullglob
+}
+
+# fill starts a server that nobody else reaches, makes the database and runs
+# what the user mounted.
+fill() {
+	pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c unix_socket_directories='$SOCKETS' $(quoted "$@")" -w start
+	if [ "$POSTGRES_DB" != postgres ] &&
+		[ -z "$(sql --dbname postgres --set db="$POSTGRES_DB" -At <<<"SELECT 1 FROM pg_database WHERE datname = :'db';")" ]; then
+		sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
+	fi
+	PGHOST=$SOCKETS run_files
+	pg_ctl -D "$PGDATA" -m fast -w stop
+}
+
+quoted() {
+	[ $# -eq 0 ] || printf '%q ' "$@"
+}
+
+# log_arguments turns the variables that all images have into PostgreSQL's.
+log_arguments() {
+	case "${SHUDL_LOG_LEVEL:-info}" in
+	debug) LOG=(-c log_min_messages=debug1 -c log_statement=all -c log_connections=on) ;;
+	info) LOG=() ;;
+	warn) LOG=(-c log_min_messages=warning -c log_checkpoints=off) ;;
+	error) LOG=(-c log_min_messages=error -c log_checkpoints=off) ;;
+	*) fail "SHUDL_LOG_LEVEL=$SHUDL_LOG_LEVEL: want debug, info, warn or error" ;;
+	esac
+	case "${SHUDL_LOG_FORMAT:-text}" in
+	text) ;;
+	json) fail "SHUDL_LOG_FORMAT=json: PostgreSQL writes JSON only to files; pass -c logging_collector=on -c log_destination=jsonlog" ;;
+	*) fail "SHUDL_LOG_FORMAT=$SHUDL_LOG_FORMAT: want text" ;;
+	esac
+}
+
+main() {
+	[ "${1:-}" = "${1#-}" ] || set -- postgres "$@"
+	if [ "${1:-}" != postgres ] || wants_help "$@"; then
+		exec "$@"
+	fi
+	[ "$(id -u)" -ne 0 ] || step_down "$@"
+
+	mkdir -p "$PGDATA"
+	chmod 700 "$PGDATA" 2>/dev/null || true # a volume of another owner; initdb says so
+	SOCKETS=/run/postgresql
+	local -a sockets=()
+	if [ ! -w "$SOCKETS" ]; then
+		SOCKETS=${TMPDIR:-/tmp}
+		sockets=(-c "unix_socket_directories=$SOCKETS")
+	fi
+	log_arguments
+
+	if [ ! -s "$PGDATA/PG_VERSION" ]; then
+		file_env POSTGRES_PASSWORD
+		file_env POSTGRES_USER postgres
+		file_env POSTGRES_DB "$POSTGRES_USER"
+		file_env POSTGRES_INITDB_ARGS
+		: "${POSTGRES_HOST_AUTH_METHOD:=scram-sha-256}"
+		check_password
+		make_cluster
+		fill "${@:2}"
+	elif [ "$(<"$PGDATA/PG_VERSION")" != "$PG_MAJOR" ]; then
+		fail "$PGDATA was made by PostgreSQL $(<"$PGDATA/PG_VERSION"), this image is PostgreSQL $PG_MAJOR:" \
+			"use the stream of that version, or dump and restore"
+	fi
+	unset POSTGRES_PASSWORD PGPASSWORD
+	exec "$1" "${sockets[@]}" "${LOG[@]}" "${@:2}"
+}
+
+wants_help() {
+	local word
+	for word; do
+		case "$word" in -'?' | --help | --describe-config | -V | --version) return 0 ;; esac
+	done
+	return 1
+}
+
+main "$@"
