@@ -14,6 +14,8 @@ import (
 
 // Dropped is a file that an artefact holds and the image does not.
 type Dropped struct {
+	// Owner is the purl of the artefact; whoever lays it out sets it.
+	Owner string
 	// Path is that after strip; "a.jar!/b" lies inside an archive.
 	Path   string
 	Reason string
@@ -145,7 +147,7 @@ func without(entries []rootfs.Entry, drops []recipes.Drop) ([]rootfs.Entry, []Dr
 			continue
 		}
 		if e.Type != rootfs.Directory {
-			dropped = append(dropped, Dropped{Path: e.Path, Reason: drops[hit].Reason, Size: e.Size, SHA256: e.SHA256})
+			dropped = append(dropped, Dropped{Owner: e.Owner, Path: e.Path, Reason: drops[hit].Reason, Size: e.Size, SHA256: e.SHA256})
 		}
 	}
 	for d, drop := range drops {
