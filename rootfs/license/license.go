@@ -1,0 +1,101 @@
+// Package license recognises the common free-software licences by the names,
+// addresses and texts that artefacts carry, and names them as SPDX does. It
+// is for metadata where a recipe says nothing: what it does not know for sure
+// it leaves empty.
+package license
+
+import (
+	"regexp"
+	"strings"
+)
+
+// FromName turns the name or the address of a licence into an SPDX id, or ""
+// where it is none of those known.
+func FromName(s string) string {
+	s = plain(s)
+	if s == "" {
+		return ""
+	}
+	for _, r := range byName {
+		if r.match.MatchString(s) {
+			return r.id
+		}
+	}
+	return ""
+}
+
+// FromText recognises a licence file by what only that licence says; ""
+// where it is none of those known, or more than one.
+func FromText(text []byte) string {
+	s := plain(string(text[:min(len(text), maxText)]))
+	found := ""
+	for _, r := range byText {
+		if !r.match.MatchString(s) || r.not != nil && r.not.MatchString(s) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = r.id
+	}
+	return found
+}
+
+// maxText is how much of a licence file is looked at, in bytes.
+const maxText = 64 << 10
+
+var space = regexp.MustCompile(`[\s*#/"'` + "`" + `]+`)
+
+// plain folds case, white space and comment signs.
+func plain(s string) string {
+	return strings.TrimSpace(space.ReplaceAllString(strings.ToLower(s), " "))
+}
+
+type rule struct {
+	id         string
+	match, not *regexp.Regexp
+}
+
+func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
+
+// byName holds what POMs and Python classifiers call licences; the first
+// that matches counts, so versions stand before the bare name.
+var byName = []rule{
+	{id: "Apache-2.0", match: re(`apache.*2|^asl ?2|^apache-2\.0$`)},
+	{id: "MIT-0", match: re(`^mit-0|mit no attribution`)},
+	{id: "MIT", match: re(`^(the )?mit( license)?$|licenses mit(-license)?(\.php)?$|mit license|osi approved :: mit`)},
+	{id: "BSD-2-Clause", match: re(`bsd[- ]?2|2-clause bsd|simplified bsd|bsd-2-clause`)},
+	{id: "BSD-3-Clause", match: re(`bsd[- ]?3|3-clause bsd|new bsd|revised bsd|bsd-3-clause|modified bsd`)},
+	{id: "EPL-2.0", match: re(`eclipse public license.*2|epl[- ]?(v ?)?2`)},
+	{id: "EPL-1.0", match: re(`eclipse public license.*1|epl[- ]?(v ?)?1`)},
+	{id: "MPL-2.0", match: re(`mozilla public license.*2|mpl[- ]?(v ?)?2`)},
+	{id: "AGPL-3.0-or-later", match: re(`(affero|agpl).*(or later|3\+)`)},
+	{id: "AGPL-3.0-only", match: re(`(affero|agpl).*3`)},
+	{id: "LGPL-3.0-or-later", match: re(`(lesser|lgpl).*3.*(or later|\+)`)},
+	{id: "LGPL-3.0-only", match: re(`(lesser|lgpl).*3`)},
+	{id: "LGPL-2.1-or-later", match: re(`(lesser|lgpl).*2\.1.*(or later|\+)`)},
+	{id: "LGPL-2.1-only", match: re(`(lesser|lgpl).*2\.1`)},
+	{id: "GPL-2.0-with-classpath-exception", match: re(`(gpl|general public).*2.*classpath|classpath.*(gpl|general public).*2`)},
+	{id: "GPL-3.0-only", match: re(`(gnu general public license|gpl)[- ,v(ersion)]*3`)},
+	{id: "GPL-2.0-only", match: re(`(gnu general public license|gpl)[- ,v(ersion)]*2`)},
+	{id: "CC0-1.0", match: re(`cc0`)},
+	{id: "ISC", match: re(`^isc|isc license`)},
+	{id: "PSF-2.0", match: re(`^psf-2|python software foundation`)},
+	{id: "Unlicense", match: re(`unlicense`)},
+	{id: "PostgreSQL", match: re(`^postgresql`)},
+	{id: "Zlib", match: re(`^zlib`)},
+}
+
+// byText holds sentences that stand in one licence only.
+var byText = []rule{
+	{id: "Apache-2.0", match: re(`apache license,? version 2\.0, january 2004`)},
+	{id: "MIT", match: re(`permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files`)},
+	{id: "BSD-3-Clause", match: re(`redistribution and use in source and binary forms.*neither the names? of`)},
+	{id: "BSD-2-Clause", match: re(`redistribution and use in source and binary forms`), not: re(`neither the names? of|all advertising materials`)},
+	{id: "ISC", match: re(`permission to use, copy, modify,? and(/or|or)? ?(or )?distribute this software for any purpose with or without fee`)},
+	{id: "MPL-2.0", match: re(`mozilla public license,? version 2\.0`), not: re(`gnu general public license version 3`)},
+	{id: "AGPL-3.0-only", match: re(`gnu affero general public license version 3, 19 november 2007`)},
+	{id: "LGPL-3.0-only", match: re(`gnu lesser general public license version 3, 29 june 2007`)},
+	{id: "GPL-3.0-only", match: re(`gnu general public license version 3, 29 june 2007`), not: re(`gnu lesser general public license version 3, 29 june 2007`)},
+	{id: "GPL-2.0-only", match: re(`gnu general public license version 2, june 1991`)},
+}
