@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -150,7 +153,11 @@ func postgresql() sample {
 // testKey returns a key of its own for a test.
 func testKey(t *testing.T) *attest.Key {
 	t.Helper()
-	key, _, err := attest.UserKey(t.Context(), t.TempDir(), nil)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := attest.NewKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
