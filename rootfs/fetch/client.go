@@ -48,11 +48,11 @@ func NewClient() *http.Client {
 // standard library would pass them on to a subdomain, and to another port.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
-		return errors.New("more than 10 redirects")
+		return &answerError{"more than 10 redirects"}
 	}
 	first := via[0].URL
 	if via[len(via)-1].URL.Scheme == "https" && next.URL.Scheme != "https" {
-		return errors.New("a redirect from https to " + next.URL.Scheme)
+		return &answerError{"a redirect from https to " + next.URL.Scheme}
 	}
 	if origin(next.URL) != origin(first) {
 		next.Header.Del("Authorization")

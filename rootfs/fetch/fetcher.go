@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,6 +55,9 @@ type Fetcher struct {
 	Jobs int
 	// Progress receives each download; nil shows nothing.
 	Progress progress.Sink
+	// Pause is the wait before a mirror is asked again after a passing fault,
+	// doubled each time; 0 is half a second.
+	Pause time.Duration
 	// Client is the HTTP client; nil is NewClient's.
 	Client *http.Client
 	// Image is what the files are for, in errors.
@@ -107,7 +111,7 @@ type Result struct {
 func (f *Fetcher) For(image string) *Fetcher {
 	f.init()
 	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, Bundle: f.Bundle, Offline: f.Offline, Jobs: f.Jobs,
-		Progress: f.Progress, Client: f.Client, Image: image, Locators: f.Locators, shared: f.shared}
+		Progress: f.Progress, Pause: f.Pause, Client: f.Client, Image: image, Locators: f.Locators, shared: f.shared}
 }
 
 // Artifact brings one locked artefact into the store, if it is not there.
@@ -251,6 +255,13 @@ func (f *Fetcher) jobs() int {
 		return f.Jobs
 	}
 	return defaultJobs
+}
+
+func (f *Fetcher) pause() time.Duration {
+	if f.Pause > 0 {
+		return f.Pause
+	}
+	return 500 * time.Millisecond
 }
 
 func (f *Fetcher) sink() progress.Sink {

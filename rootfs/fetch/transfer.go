@@ -16,9 +16,12 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
-// retries is how often one mirror is asked again after a passing fault
-// without a single new byte.
-const retries = 3
+// retries is how often one mirror is asked again after a passing fault; as
+// many bytes as progressBytes in between begin the count anew.
+const (
+	retries       = 3
+	progressBytes = 256 << 10
+)
 
 // from brings a file from one place into the store.
 func (f *Fetcher) from(ctx context.Context, r Request, p place) (Result, error) {
@@ -97,10 +100,10 @@ func (t *transfer) load(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if t.part.size > before {
+		if t.part.size-before >= progressBytes {
 			failures = 0
 		}
-		wait, again := passing(err, failures)
+		wait, again := passing(err, t.fetcher.pause()<<failures)
 		if failures++; !again || failures > retries {
 			return err
 		}
@@ -116,6 +119,9 @@ func (t *transfer) load(ctx context.Context) error {
 func (t *transfer) once(ctx context.Context) error {
 	if t.place.file != "" {
 		return t.readFile(ctx)
+	}
+	if t.request.Size > 0 && t.part.size == t.request.Size {
+		return nil // cut after the last byte
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -153,6 +159,10 @@ func (t *transfer) once(ctx context.Context) error {
 
 var errStalled = fmt.Errorf("no byte for %v", stallTimeout)
 
+// errRange passes: the partial file is emptied, and the next request asks for
+// all of it.
+var errRange = errors.New("it gave another range than the one asked for")
+
 // askForRest asks for what is missing (RFC 9110, range requests). Without a
 // sha256 to check at the end, only a strong ETag says that the file is the
 // same; without that, it begins anew.
@@ -178,15 +188,10 @@ func (t *transfer) accept(resp *http.Response) error {
 		}
 	case http.StatusPartialContent:
 		if start, ok := rangeStart(resp.Header.Get("Content-Range")); !ok || start != t.part.size {
-			return errors.Join(&answerError{"a range that was not asked for"}, t.part.reset())
+			return errors.Join(errRange, t.part.reset())
 		}
 	case http.StatusRequestedRangeNotSatisfiable:
-		if t.request.Size > 0 && t.part.size == t.request.Size {
-			resp.Body = http.NoBody
-			resp.ContentLength = 0
-			return nil
-		}
-		return errors.Join(&answerError{"a range that it does not have"}, t.part.reset())
+		return errors.Join(errRange, t.part.reset())
 	default:
 		return &statusAnswer{StatusError{resp.StatusCode}, retryAfter(resp.Header.Get("Retry-After"))}
 	}
@@ -286,7 +291,7 @@ func (c *counting) Write(b []byte) (int, error) {
 // answerError is an answer that makes no sense.
 type answerError struct{ what string }
 
-func (e *answerError) Error() string { return "the mirror gave " + e.what }
+func (e *answerError) Error() string { return "it gave " + e.what }
 
 // statusAnswer is a StatusError with the wait that came with it.
 type statusAnswer struct {
@@ -298,10 +303,10 @@ type statusAnswer struct {
 func (s *statusAnswer) Unwrap() error { return &s.StatusError }
 
 // passing says whether a fault may be gone after a while, and how long to
-// wait: half a second, doubled each time, with some chance in it, or as long
-// as the mirror says, at most ten seconds.
-func passing(err error, failures int) (time.Duration, bool) {
-	wait := time.Duration(float64(500*time.Millisecond<<failures) * (0.75 + rand.Float64()/2))
+// wait: the given pause with some chance in it, or as long as the mirror says,
+// at most ten seconds.
+func passing(err error, pause time.Duration) (time.Duration, bool) {
+	wait := time.Duration(float64(pause) * (0.75 + rand.Float64()/2))
 	var status *statusAnswer
 	if errors.As(err, &status) {
 		switch status.Code {
@@ -311,19 +316,14 @@ func passing(err error, failures int) (time.Duration, bool) {
 		}
 		return 0, false
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return wait, true // though a *SizeError says by how much
+	}
 	var answer *answerError
-	var pathErr *fs.PathError
-	switch {
-	case errors.As(err, &answer):
-		return 0, failures == 0
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return wait, true
-	}
 	var size *SizeError
-	if unreachable(err) || errors.As(err, &size) || errors.As(err, &pathErr) {
-		return 0, false
-	}
-	return wait, true
+	var path *fs.PathError
+	lasting := unreachable(err) || errors.As(err, &answer) || errors.As(err, &size) || errors.As(err, &path)
+	return wait, !lasting
 }
 
 func retryAfter(value string) time.Duration {
