@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// builtin holds each recipe and its folder files, and the locks. The pattern
-// all: keeps dot-files; testdata holds recipes one level deeper, out of reach.
-// Embedding leaves out symbolic links and folders with a go.mod, both of which
-// validation refuses.
+// builtin holds each recipe, its folder files, its generated Go modules, and
+// the locks. The pattern all: keeps dot-files; testdata holds recipes one level
+// deeper, out of reach. Embedding leaves out symbolic links and folders with a
+// go.mod, both of which validation refuses.
 //
-//go:embed */recipe.yaml all:*/files/*
+//go:embed */recipe.yaml all:*/files/* */go/*/*.txt
 var builtin embed.FS
 
 // Builtin is the folder of recipes that the program was built with.

@@ -173,8 +173,12 @@ type GoSource struct {
 	Version string
 	License string
 	LDFlags []string
-	Into    string   // path of the binary in the image
-	Pos     Position `json:"-"`
+	Into    string // path of the binary in the image
+	// GoMod and GoSum are the generated module that the program is built in,
+	// from go/<program>/go.mod.txt and go.sum.txt in the recipe's folder;
+	// empty where these are not written yet.
+	GoMod, GoSum string   `json:",omitempty"`
+	Pos          Position `json:"-"`
 }
 
 // File is a file of the recipe's own folder that lands verbatim.

@@ -50,7 +50,7 @@ func (r record) layer(folder *folder) Layer {
 	if len(layer.Excludes) > 0 && len(layer.Packages) == 0 && len(layer.PyPI) == 0 {
 		r.fault("exclude", "excludes packages, but the layer has none")
 	}
-	layer.Go = r.goPrograms()
+	layer.Go = r.goPrograms(folder)
 	layer.Files = r.files(folder)
 	layer.Accounts = r.accounts()
 	layer.Directories = r.directories()

@@ -1,7 +1,10 @@
 package recipes
 
 import (
+	"errors"
+	"io/fs"
 	"net/url"
+	"path"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -159,7 +162,7 @@ func (r record) pypi() []PyPISource {
 	return out
 }
 
-func (r record) goPrograms() []GoSource {
+func (r record) goPrograms(folder *folder) []GoSource {
 	var out []GoSource
 	for _, one := range r.items("go") {
 		inner, ok := r.listed(one, "package", "module", "version", "license", "ldflags", "into")
@@ -177,7 +180,22 @@ func (r record) goPrograms() []GoSource {
 		if g.Version != "" && semver.Canonical(g.Version) != strings.TrimSuffix(g.Version, "+incompatible") {
 			inner.fault("version", "bad module version %q: want a full one such as v1.2.3", g.Version)
 		}
+		generated := "go/" + path.Base(g.Package) + "/"
+		g.GoMod, g.GoSum = inner.optional(folder, generated+"go.mod.txt"), inner.optional(folder, generated+"go.sum.txt")
 		out = append(out, g)
 	}
 	return out
+}
+
+// optional reads a file of the recipe's folder that lock writes; where there
+// is none it is empty.
+func (r record) optional(folder *folder, name string) string {
+	if _, err := fs.Lstat(folder.fsys, path.Join(folder.dir, name)); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	data, err := folder.read(name)
+	if err != nil {
+		r.fault("package", "%v", err)
+	}
+	return string(data)
 }

@@ -2,7 +2,7 @@ package maven
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
@@ -25,7 +25,7 @@ func Entries(ctx context.Context, s *fetch.Store, a recipes.Artifact, src recipe
 	)
 	if src.Extract || src.Inner != "" {
 		if src.Rename != "" {
-			return nil, nil, fmt.Errorf("maven %s: rename is for an artefact that is not extracted", src.Coordinate)
+			return nil, nil, errors.New("rename is for an artefact that is not extracted")
 		}
 		entries, dropped, err = archive.Lay(ctx, s, a.SHA256, o)
 	} else {
@@ -39,7 +39,7 @@ func Entries(ctx context.Context, s *fetch.Store, a recipes.Artifact, src recipe
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("maven %s: %w", src.Coordinate, err)
+		return nil, nil, err
 	}
 	for i := range entries {
 		entries[i].Owner = a.PURL

@@ -23,7 +23,7 @@ type File struct {
 // is not met is in the error. What an sdist needs is not known without
 // running it, so that is the recipe's to say. What a recipe excludes, with
 // its reason, may be missing.
-func Check(ctx context.Context, s *fetch.Store, t Target, files []File, excluded []recipes.Exclude) error {
+func Check(ctx context.Context, s *fetch.Store, t Target, files []File, excluded ...recipes.Exclude) error {
 	c := &checker{t: t, env: t.environment(), versions: map[string]string{}, wheels: map[string]*wheel{}, excluded: map[string]bool{}, done: map[string]bool{}}
 	for _, x := range excluded {
 		c.excluded[Normalize(x.Name)] = true

@@ -33,7 +33,7 @@ func Entries(ctx context.Context, s *fetch.Store, a recipes.Artifact, src recipe
 		entries, dropped, err = wheelEntries(ctx, s, a, src, t)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("pypi %s: %w", src.Requirement, err)
+		return nil, nil, err
 	}
 	for i := range entries {
 		entries[i].Owner = a.PURL

@@ -53,14 +53,16 @@ func licenseOf(h textproto.MIMEHeader) string {
 	}
 	var ids []string
 	for _, c := range h.Values("Classifier") {
-		if name, ok := strings.CutPrefix(c, "License :: "); ok {
-			if id := license.FromName(name[strings.LastIndex(name, ":")+1:]); id != "" {
-				ids = append(ids, id)
-			}
+		if name, ok := strings.CutPrefix(c, "License :: OSI Approved :: "); ok {
+			ids = append(ids, license.FromName(name))
 		}
 	}
-	if len(ids) == 1 {
+	// Several may mean a choice or a sum: that is for the recipe to say.
+	switch {
+	case len(ids) == 1 && ids[0] != "":
 		return ids[0]
+	case len(ids) > 1:
+		return ""
 	}
 	return license.FromName(h.Get("License"))
 }
