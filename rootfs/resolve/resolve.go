@@ -1,0 +1,121 @@
+// Package resolve fills the lock: it reads the indexes of a distro, finds what
+// every image adds to its parent, and writes down each artefact with its
+// sha256. One snapshot of the indexes serves all images of a distro.
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/progress"
+)
+
+// Options say what a lock has to hold and how it may be filled.
+type Options struct {
+	Fetcher *fetch.Fetcher
+	// Images must be locked, with their ancestors (as Set.Select gives
+	// them); nil means all that are made for the distro.
+	Images []recipes.Ref
+	// Platforms must be locked; nil means all.
+	Platforms []recipes.Platform
+	// Release is the branch or suite of the distro; "" is DefaultRelease.
+	Release string
+	// Keyring is a folder with more public keys; "" is none.
+	Keyring string
+	// Encoder and EncoderGolden name the compressor, and Go the Go release
+	// (go1.26.8), that images are made with. "" leaves what the lock says.
+	Encoder       string
+	EncoderGolden recipes.Digest
+	Go            string
+	// Locked refuses any change; Refresh resolves everything anew.
+	Locked, Refresh bool
+	// Now is the time that signatures are checked at; zero is the clock's.
+	Now time.Time
+	// Jobs bounds how many artefacts are looked at at once; 0 is 8.
+	Jobs int
+	// Progress hears what happens; nil is nobody.
+	Progress progress.Sink
+}
+
+// DefaultRelease is the branch or suite that images are made from.
+func DefaultRelease(d recipes.Distro) string {
+	if d == recipes.Alpine {
+		return "v3.24"
+	}
+	return "trixie"
+}
+
+// OutdatedError says that a lock would have to change, and must not.
+type OutdatedError struct {
+	Distro  recipes.Distro
+	Reasons []string
+}
+
+// Error names what is out of date.
+func (e *OutdatedError) Error() string {
+	return fmt.Sprintf("the lock of %s is out of date, and --locked forbids a change:\n  %s\nrun `shudl-assemble lock --distro %s`",
+		e.Distro, strings.Join(e.Reasons, "\n  "), e.Distro)
+}
+
+// Lock gives a lock that holds the images of the options: old itself where
+// nothing is missing, else a new one with what changed. Old may be nil.
+// What is missing is resolved against the indexes that old was resolved from;
+// where these are gone, everything that old holds is resolved anew.
+func Lock(ctx context.Context, set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*recipes.Lock, []recipes.Change, error) {
+	o, err := o.complete(set, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	job, err := plan(set, old, d, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(job.reasons) == 0 {
+		return old, nil, nil
+	}
+	if o.Locked {
+		return nil, nil, &OutdatedError{d, job.reasons}
+	}
+	l, err := job.run(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resolving %s: %w", d, err)
+	}
+	return l, recipes.Diff(old, l), nil
+}
+
+// complete fills in defaults.
+func (o Options) complete(set *recipes.Set, d recipes.Distro) (Options, error) {
+	var err error
+	if o.Images == nil {
+		if o.Images, err = set.Select(nil, true, d); err != nil {
+			return o, err
+		}
+	}
+	if o.Platforms == nil {
+		o.Platforms = recipes.Platforms()
+	}
+	if o.Release == "" {
+		o.Release = DefaultRelease(d)
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = 8
+	}
+	if o.Progress == nil {
+		o.Progress = progress.Discard{}
+	}
+	return o, nil
+}
+
+// gone says that a locked index cannot be had any more.
+func gone(err error) bool {
+	var mirror *fetch.MirrorError
+	return errors.As(err, &mirror) && mirror.NotFound() || errors.Is(err, fetch.ErrOffline)
+}
