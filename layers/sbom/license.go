@@ -56,9 +56,6 @@ func (l *licenses) expression(declared string) string {
 }
 
 func (l *licenses) parse(declared string) string {
-	if valid(declared) {
-		return declared
-	}
 	words := strings.Fields(debianNames.Replace(declared))
 	for i, word := range words {
 		bare := strings.Trim(word, "()")
@@ -66,7 +63,10 @@ func (l *licenses) parse(declared string) string {
 			words[i] = strings.Replace(word, bare, other, 1)
 		}
 	}
-	if e := strings.Join(words, " "); valid(e) {
+	if e, ok := normal(strings.Join(words, " ")); ok {
+		return e
+	}
+	if e, ok := normal(declared); ok {
 		return e
 	}
 	return l.parts(declared)
@@ -90,15 +90,19 @@ func (l *licenses) parts(declared string) string {
 		terms[i] = e
 	}
 	e := strings.Join(terms, " AND ")
-	if strings.Contains(e, noAssertion) || !valid(e) {
-		return l.reference(declared)
+	if e, ok := normal(e); ok && !strings.Contains(e, noAssertion) {
+		return e
 	}
-	return e
+	return l.reference(declared)
 }
 
-func valid(expression string) bool {
-	ok, _ := spdxexp.ValidateLicenses([]string{expression})
-	return ok
+// normal is an SPDX expression as the standard writes it.
+func normal(expression string) (string, bool) {
+	normalized, invalid := spdxexp.ValidateAndNormalizeLicensesWithOptions([]string{expression}, spdxexp.ValidateLicensesOptions{})
+	if len(invalid) > 0 || len(normalized) != 1 {
+		return "", false
+	}
+	return normalized[0], true
 }
 
 var notIdentifier = regexp.MustCompile(`[^A-Za-z0-9.-]+`)

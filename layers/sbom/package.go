@@ -106,7 +106,7 @@ func (d *describer) add(p *spdx.Package, o *owned, dropped []Dropped, inherited 
 		p.PackageLicenseInfoFromFiles = []string{noAssertion}
 	}
 	if o != nil && o.links+o.directories > 0 {
-		p.PackageComment = fmt.Sprintf("Also owns %d symbolic links and %d directories.", o.links, o.directories)
+		p.PackageComment = fmt.Sprintf("Not listed as files: symbolic links %d, directories %d.", o.links, o.directories)
 	}
 	if inherited && d.in.Base != nil {
 		p.Annotations = append(p.Annotations, d.annotation("inherited from "+d.in.Base.Name))
@@ -158,8 +158,8 @@ func (d *describer) droppedAnnotations(dropped []Dropped) []spdx.Annotation {
 		if g.archive != "" {
 			where = " of " + g.archive
 		}
-		comments = append(comments, fmt.Sprintf("left out by the recipe (%s), %d paths%s: %s",
-			g.reason, len(paths), where, strings.Join(paths, ", ")))
+		comments = append(comments, fmt.Sprintf("left out by the recipe (%s), paths%s %d: %s",
+			g.reason, where, len(paths), strings.Join(paths, ", ")))
 	}
 	sort.Strings(comments)
 	annotations := make([]spdx.Annotation, 0, len(comments))
