@@ -91,9 +91,9 @@ func License(copyright []byte) string {
 // and "with NAME exception".
 func expression(line string) string {
 	var out []string
-	for part := range strings.SplitSeq(orWord().ReplaceAllString(line, "|"), "|") {
+	for part := range strings.SplitSeq(orWord.ReplaceAllString(line, "|"), "|") {
 		var all []string
-		for one := range strings.SplitSeq(andWord().ReplaceAllString(part, "&"), "&") {
+		for one := range strings.SplitSeq(andWord.ReplaceAllString(part, "&"), "&") {
 			if one = strings.TrimSpace(one); one != "" {
 				all = append(all, spdxID(one))
 			}
@@ -111,14 +111,19 @@ func expression(line string) string {
 	return strings.Join(out, " OR ")
 }
 
-func orWord() *regexp.Regexp  { return regexp.MustCompile(`(?i),?\s+or\s+|\|`) }
-func andWord() *regexp.Regexp { return regexp.MustCompile(`(?i),?\s+and\s+|,\s*|&`) }
+// What the short names of a License line are joined by, and how GNU's are made.
+var (
+	orWord  = regexp.MustCompile(`(?i),?\s+or\s+|\|`)
+	andWord = regexp.MustCompile(`(?i),?\s+and\s+|,\s*|&`)
+	gnuName = regexp.MustCompile(`^(gpl|lgpl|agpl|gfdl)-v?([0-9](?:\.[0-9])?)(\+|-or-later)?(?:-only)?$`)
+	notInID = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+)
 
 // spdxID gives one short name its SPDX identifier. Debian writes GPL-2+ where
 // SPDX writes GPL-2.0-or-later (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/).
 func spdxID(name string) string {
 	lower := strings.ToLower(name)
-	if gnu := gnuName().FindStringSubmatch(lower); gnu != nil {
+	if gnu := gnuName.FindStringSubmatch(lower); gnu != nil {
 		version := gnu[2]
 		if !strings.Contains(version, ".") {
 			version += ".0"
@@ -132,14 +137,8 @@ func spdxID(name string) string {
 	if id, ok := spdxNames()[lower]; ok {
 		return id
 	}
-	return "LicenseRef-" + strings.Trim(notInID().ReplaceAllString(name, "-"), "-")
+	return "LicenseRef-" + strings.Trim(notInID.ReplaceAllString(name, "-"), "-")
 }
-
-func gnuName() *regexp.Regexp {
-	return regexp.MustCompile(`^(gpl|lgpl|agpl|gfdl)-v?([0-9](?:\.[0-9])?)(\+|-or-later)?(?:-only)?$`)
-}
-
-func notInID() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9.]+`) }
 
 // spdxNames are the names that DEP-5 files use for licences of SPDX's list,
 // lower case.
