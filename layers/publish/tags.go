@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/recipes"
@@ -146,46 +149,55 @@ func platformName(p ocispec.Platform) recipes.Platform {
 }
 
 // mergedIndex makes the index of our platforms and those that are kept, which
-// must be of the same version.
+// must be of the same version: the index that building all at once makes.
 func (p *publication) mergedIndex(ctx context.Context, ours, kept platforms) (Manifest, error) {
-	var index ocispec.Index
-	index.SchemaVersion = 2
-	index.MediaType = ocispec.MediaTypeImageIndex
-	var annotations ocispec.Index // annotations of ours
-	if err := json.Unmarshal(p.top().Raw, &annotations); err != nil {
-		return Manifest{}, err
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
+	all := maps.Clone(kept)
+	maps.Copy(all, ours)
+	raw := map[digest.Digest][]byte{}
+	for _, img := range p.release.Images {
+		raw[digest.FromBytes(img.Manifest)] = img.Manifest
 	}
-	index.Annotations = annotations.Annotations
-	version := index.Annotations[ocispec.AnnotationVersion]
-	for platform, d := range kept {
-		m, err := p.repo.Manifest(ctx, d.Digest)
-		if err != nil {
-			return Manifest{}, err
+	version := ""
+	for _, platform := range slices.Sorted(maps.Keys(all)) {
+		d := all[platform]
+		if raw[d.Digest] == nil {
+			m, err := p.repo.Manifest(ctx, d.Digest)
+			if err != nil {
+				return Manifest{}, err
+			}
+			raw[d.Digest] = m.Raw
 		}
-		var old ocispec.Manifest
-		if err := json.Unmarshal(m.Raw, &old); err != nil {
-			return Manifest{}, err
+		var manifest ocispec.Manifest
+		if err := json.Unmarshal(raw[d.Digest], &manifest); err != nil {
+			return Manifest{}, fmt.Errorf("manifest %s: %w", d.Digest, err)
 		}
-		if v := old.Annotations[ocispec.AnnotationVersion]; v != version {
-			return Manifest{}, fmt.Errorf("%w: %s is at version %s there and %s here: platforms of one tag hold the same version",
-				ErrPlatforms, platform, v, version)
+		v := manifest.Annotations[ocispec.AnnotationVersion]
+		if index.Manifests == nil {
+			version, index.Annotations = v, indexAnnotations(manifest)
+		}
+		if v != version {
+			return Manifest{}, fmt.Errorf("%w: %s would hold versions %s and %s: platforms of one tag hold the same version",
+				ErrPlatforms, p.repo.Reference(p.release.Tags[0]), version, v)
 		}
 		index.Manifests = append(index.Manifests, child(platform, d))
 	}
-	for platform, d := range ours {
-		index.Manifests = append(index.Manifests, child(platform, d))
-	}
-	sort.Slice(index.Manifests, func(i, j int) bool {
-		return platformName(*index.Manifests[i].Platform) < platformName(*index.Manifests[j].Platform)
-	})
-	raw, err := json.Marshal(index)
-	return Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: raw}, err
+	merged, err := json.Marshal(index)
+	return Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: merged}, err
+}
+
+// indexAnnotations are those of the first platform, without the digest of its
+// base, which each platform has of its own.
+func indexAnnotations(m ocispec.Manifest) map[string]string {
+	annotations := maps.Clone(m.Annotations)
+	delete(annotations, ocispec.AnnotationBaseImageDigest)
+	return annotations
 }
 
 func child(platform recipes.Platform, d ocispec.Descriptor) ocispec.Descriptor {
-	os, arch, _ := strings.Cut(string(platform), "/")
-	arch, variant, _ := strings.Cut(arch, "/")
 	if d.Platform == nil {
+		os, arch, _ := strings.Cut(string(platform), "/")
+		arch, variant, _ := strings.Cut(arch, "/")
 		d.Platform = &ocispec.Platform{OS: os, Architecture: arch, Variant: variant}
 	}
 	return d
