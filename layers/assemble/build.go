@@ -1,0 +1,225 @@
+package assemble
+
+import (
+	"context"
+	"encoding/json"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive"
+	"github.com/shudl/shudl-assemble/rootfs/collect"
+)
+
+// imageRecord is the kind of the store's records from image keys to images.
+const imageRecord = "image"
+
+// stateName is the name of the last layer of every image.
+const stateName = "state"
+
+// record is what the store keeps of an image that was built.
+type record struct {
+	Own     []image.Named `json:"own"`
+	Dropped []dropped     `json:"dropped,omitempty"`
+}
+
+// dropped is what a recipe left out of one layer.
+type dropped struct {
+	Layer string `json:"layer"`
+	archive.Dropped
+}
+
+// collected is an image as trees: its layers, and the merged tree on which
+// children lie.
+type collected struct {
+	layers []tree
+	top    *rootfs.Tree
+}
+
+type tree struct {
+	name    string
+	tree    *rootfs.Tree
+	dropped []archive.Dropped
+}
+
+// build makes the image: from the store where all its inputs are the same,
+// else from its artefacts.
+func (n *node) build(ctx context.Context) error {
+	if n.cached = n.lookup(); !n.cached {
+		if err := n.pack(ctx); err != nil {
+			return err
+		}
+	}
+	var parent *image.Built
+	if n.parent != nil {
+		if err := wait(ctx, n.parent.done); err != nil {
+			return err
+		}
+		parent = n.parent.built
+	}
+	var err error
+	n.built, err = image.Build(image.Input{
+		Image: n.image, Parent: parent, Layers: n.record.Own,
+		Version: n.version, BuildID: n.buildID, Created: n.run.created(),
+	})
+	if err != nil {
+		return err
+	}
+	if size := n.built.Size(); n.image.Budget > 0 && size > n.image.Budget {
+		return &BudgetError{n.image.Ref, n.image.Platform, size, n.image.Budget}
+	}
+	return n.keep()
+}
+
+// lookup takes the layers from the store, where they were packed from the
+// same inputs. Blobs are not read here: whoever sends one hashes it again.
+func (n *node) lookup() bool {
+	data, ok := n.run.Store.Record(imageRecord, n.key)
+	if !ok {
+		return false
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return false
+	}
+	for _, l := range r.Own {
+		if !l.Blob.InStore(n.run.Store) {
+			return false
+		}
+	}
+	n.record = r
+	return true
+}
+
+// keep remembers the image's layers under its key.
+func (n *node) keep() error {
+	if n.cached {
+		return nil
+	}
+	data, err := json.Marshal(n.record)
+	if err != nil {
+		return err
+	}
+	return n.run.Store.SetRecord(imageRecord, n.key, data)
+}
+
+// pack collects the image and packs every layer that holds something.
+func (n *node) pack(ctx context.Context) error {
+	c, err := n.collected(ctx)
+	if err != nil {
+		return err
+	}
+	blobs := make([]*layers.Blob, len(c.layers))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, t := range c.layers {
+		group.Go(func() error {
+			entries := t.tree.Own()
+			if len(entries) == 0 {
+				return nil
+			}
+			b, err := n.layer(ctx, t, entries)
+			blobs[i] = &b
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, t := range c.layers {
+		if blobs[i] != nil {
+			n.record.Own = append(n.record.Own, image.Named{Name: t.name, Blob: *blobs[i]})
+		}
+		for _, d := range t.dropped {
+			n.record.Dropped = append(n.record.Dropped, dropped{t.name, d})
+		}
+	}
+	return nil
+}
+
+// layer packs one layer, unless the same entries were packed before.
+func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error) {
+	r := n.run
+	key := layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate})
+	if b, ok := layers.Cached(r.Store, key); ok {
+		return b, nil
+	}
+	b, err := layers.Write(ctx, r.Store, t.tree, layers.Options{
+		Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate,
+		Name: n.image.Ref.String() + "/" + t.name, Pool: r.pool, Progress: r.Progress,
+	})
+	if err != nil {
+		return layers.Blob{}, err
+	}
+	return b, layers.Keep(r.Store, key, b)
+}
+
+// collected lays the image out on its parent's tree. The parent is laid out
+// too, where it came from the store: that is quick, since unpacked archives
+// are remembered, and gives the same trees whatever was built before.
+func (n *node) collected(ctx context.Context) (collected, error) {
+	return n.trees.do(func() (collected, error) {
+		if err := n.fetch(ctx); err != nil {
+			return collected{}, err
+		}
+		var lower *rootfs.Tree
+		if n.parent != nil {
+			c, err := n.parent.collected(ctx)
+			if err != nil {
+				return collected{}, err
+			}
+			lower = c.top
+		}
+		select {
+		case n.run.collect <- struct{}{}:
+			defer func() { <-n.run.collect }()
+		case <-ctx.Done():
+			return collected{}, context.Cause(ctx)
+		}
+		return n.layout(ctx, lower)
+	})
+}
+
+func (n *node) layout(ctx context.Context, lower *rootfs.Tree) (collected, error) {
+	task := n.run.Progress.Start("collect", n.image.Ref.String())
+	c, err := n.layers(ctx, lower)
+	task.Done(err)
+	return c, err
+}
+
+func (n *node) layers(ctx context.Context, lower *rootfs.Tree) (collected, error) {
+	in := collect.Input{Image: n.image, Locked: n.locked, Store: n.run.Store, Go: n.run.Go}
+	c := collected{top: lower}
+	for _, l := range n.image.Layers {
+		got, err := collect.Content(ctx, in, l, c.top)
+		if err != nil {
+			return collected{}, err
+		}
+		c.layers = append(c.layers, tree{l.Name, got.Tree, got.Dropped})
+		c.top = got.Tree
+	}
+	state, err := collect.State(ctx, in, c.top)
+	if err != nil {
+		return collected{}, err
+	}
+	c.layers = append(c.layers, tree{name: stateName, tree: state})
+	c.top = state
+	return c, nil
+}
+
+// fetch brings the image's artefacts into the store. Go modules come when
+// their program is built, which happens once.
+func (n *node) fetch(ctx context.Context) error {
+	var files []recipes.Artifact
+	for _, a := range n.locked.Artifacts {
+		if a.Kind != recipes.KindGo {
+			files = append(files, a)
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return n.run.Fetcher.For(n.image.Ref.String()).Artifacts(ctx, files)
+}

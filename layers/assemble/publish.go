@@ -1,0 +1,106 @@
+package assemble
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// publish brings one image of all its platforms to the destination, after its
+// parent, whose layers a registry can then mount.
+func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}) (Image, error) {
+	for _, n := range nodes {
+		if err := wait(ctx, n.done); err != nil {
+			return Image{}, err
+		}
+	}
+	if err := wait(ctx, before); err != nil {
+		return Image{}, err
+	}
+	result, release, err := r.release(nodes)
+	if err != nil || r.Dest == nil {
+		return result, err
+	}
+	done, err := publish.Publish(ctx, r.Dest, release, publish.Options{
+		Signer: r.Signer, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress,
+	})
+	if err != nil {
+		return Image{}, err
+	}
+	result.Digest, result.Reference = done.Digest.String(), done.Reference
+	result.KeyID, result.Moved, result.Written = done.KeyID, done.Moved, done.Blobs+done.Manifests
+	return result, nil
+}
+
+// release is an image as it is published, and what the user is told of it.
+func (r *run) release(nodes []*node) (Image, publish.Release, error) {
+	first := nodes[0]
+	result := Image{
+		Ref: first.image.Ref, Summary: first.image.Summary, Tags: first.built.Tags,
+		Digest: "sha256:" + string(first.built.Digest), Budget: first.image.Budget,
+	}
+	release := publish.Release{Name: first.image.Name}
+	var built []*image.Built
+	var ids []string
+	for _, n := range nodes {
+		built, ids = append(built, n.built), append(ids, n.buildID)
+		release.Images = append(release.Images, r.platform(n))
+		result.Platforms = append(result.Platforms, Platform{
+			Platform: n.image.Platform, Digest: n.built.Digest, Version: n.version,
+			Own: n.built.Own(), Inherited: len(n.built.Layers) - n.built.Own(),
+			Size: n.built.Size(), Uncompressed: n.built.Uncompressed(), Cached: n.cached,
+		})
+	}
+	if len(nodes) > 1 {
+		index, digest, err := image.Index(built)
+		if err != nil {
+			return Image{}, publish.Release{}, err
+		}
+		release.Index = index
+		result.Digest = "sha256:" + string(digest)
+		result.Tags = first.image.Tags(first.version, recipes.JoinBuildIDs(ids...))
+	}
+	release.Tags, release.Fixed = result.Tags, result.Tags[0]
+	return result, release, nil
+}
+
+// platform is one platform of a release, with its blobs and its SBOM.
+func (r *run) platform(n *node) publish.Image {
+	img := publish.Image{
+		Platform: n.image.Platform,
+		Manifest: n.built.Manifest,
+		Blobs:    []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
+		Attestations: []publish.Attestation{{
+			PredicateType: attest.PredicateSPDX,
+			Predicate:     n.spdx,
+		}},
+	}
+	for _, l := range n.built.Layers {
+		img.Blobs = append(img.Blobs, r.blob(n, l))
+	}
+	return img
+}
+
+// blob is a layer in the store. The store hashes it again before it is read.
+func (r *run) blob(n *node, l image.Layer) publish.Blob {
+	b := publish.Blob{
+		Descriptor: l.Descriptor(),
+		Open: func(ctx context.Context) (io.ReadCloser, error) {
+			f, err := r.Store.Open(ctx, l.Blob.Digest)
+			if err != nil {
+				return nil, fmt.Errorf("layer %s of image %s: %w", l.Name, l.Image, err)
+			}
+			return f, nil
+		},
+		File: func(ctx context.Context) (string, error) { return r.Store.Path(ctx, l.Blob.Digest) },
+	}
+	if n.parent != nil && !l.Own {
+		b.Sibling = n.parent.image.Name
+	}
+	return b
+}
