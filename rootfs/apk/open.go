@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -180,6 +181,11 @@ func (p *parts) check(a recipes.Artifact) (*info, error) {
 		return nil, fmt.Errorf("the file is %s-%s", cut(i.Name), cut(i.Version))
 	}
 	i.Checksum, i.Size = a.Checksum, a.Size
+	// An index gives every package its own architecture, noarch ones too, and
+	// apk records what the index says.
+	if purl, err := url.Parse(a.PURL); err == nil && purl.Query().Get("arch") != "" {
+		i.Arch = purl.Query().Get("arch")
+	}
 	return i, i.Package.check()
 }
 

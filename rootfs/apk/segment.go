@@ -131,23 +131,6 @@ func files(r io.Reader) ([]small, error) {
 	return list, nil
 }
 
-// findMember seeks a file in a tar stream.
-func findMember(r io.Reader, name string) (io.Reader, error) {
-	stream := tar.NewReader(r)
-	for {
-		header, err := stream.Next()
-		if err == io.EOF {
-			return nil, fmt.Errorf("there is no %s in it", name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("tar stream: %w", noEOF(err))
-		}
-		if header.Name == name {
-			return stream, nil
-		}
-	}
-}
-
 // noEOF makes the end of a file in the middle of things an error.
 func noEOF(err error) error {
 	if err == io.EOF {

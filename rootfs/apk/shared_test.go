@@ -1,8 +1,7 @@
 package apk
 
 import (
-	"compress/gzip"
-	"io"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,35 +55,30 @@ func needsAPK(t testing.TB) {
 	}
 }
 
-// realPackages reads the real 3.19 indexes, signature unchecked.
+// realPackages reads the real 3.19 indexes, their signatures checked.
 func realPackages(t testing.TB) *Index {
 	t.Helper()
 	ix := &Index{Release: "v3.19"}
+	keys, err := readKeys(shared(t, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, repository := range []string{"main", "community"} {
 		folder := "v3.19/" + repository + "/x86_64"
-		file, err := os.Open(shared(t, filepath.FromSlash(folder), "APKINDEX.tar.gz"))
+		file, err := os.Open(filepath.Join(shared(t, filepath.FromSlash(folder)), "APKINDEX.tar.gz"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		ix.Packages = append(ix.Packages, readIndexFile(t, file, folder)...)
+		signed, err := readSigned(file, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages, err := ParseIndex(bytes.NewReader(signed.text), folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ix.Packages = append(ix.Packages, packages...)
 	}
 	return ix
-}
-
-func readIndexFile(t testing.TB, r io.Reader, folder string) []*Package {
-	t.Helper()
-	plain, err := gzip.NewReader(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := indexText(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packages, err := ParseIndex(text, folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return packages
 }

@@ -1,6 +1,7 @@
 package apk
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto"
 	"crypto/rsa"
@@ -11,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"time"
 )
 
 // signature is one signature of a signature segment.
@@ -64,34 +66,41 @@ func (e *SignatureError) Error() string {
 	return fmt.Sprintf("index signature: %s (signed by %s); a mirror of your own needs its public key in --keyring", e.Reason, signers)
 }
 
+// signedIndex is an index file whose signature holds.
+type signedIndex struct {
+	description string
+	text        []byte
+	date        time.Time // when Alpine made it
+}
+
 // readSigned checks the signature of an APKINDEX.tar.gz with the keys that
-// count and returns the index's description and text.
-func readSigned(data []byte, keys []Key) (description string, text []byte, err error) {
-	s, err := newSegments(bytes.NewReader(data))
+// count.
+func readSigned(r io.Reader, keys []Key) (*signedIndex, error) {
+	s, err := newSegments(r)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	segment, err := s.next()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	list, err := files(segment)
 	if err != nil {
-		return "", nil, fmt.Errorf("signature segment: %w", err)
+		return nil, fmt.Errorf("signature segment: %w", err)
 	}
 	if len(list) == 0 || !strings.HasPrefix(list[0].name, signAny) {
-		return "", nil, &SignatureError{Reason: "the index is not signed"}
+		return nil, &SignatureError{Reason: "the index is not signed"}
 	}
 	found, err := signatures(list)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	rest, err := io.ReadAll(s.raw.r)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := verify(found, rest, keys); err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	return indexParts(rest)
 }
@@ -127,38 +136,56 @@ func digest(kind crypto.Hash, data []byte) []byte {
 }
 
 // indexParts takes DESCRIPTION and APKINDEX out of the signed segment.
-func indexParts(rest []byte) (description string, text []byte, err error) {
+func indexParts(rest []byte) (*signedIndex, error) {
 	s, err := newSegments(bytes.NewReader(rest))
 	if err != nil {
-		return "", nil, fmt.Errorf("index segment: %w", err)
+		return nil, fmt.Errorf("index segment: %w", err)
 	}
 	segment, err := s.next()
 	if err != nil {
-		return "", nil, fmt.Errorf("index segment: %w", err)
+		return nil, fmt.Errorf("index segment: %w", err)
 	}
 	limited := &io.LimitedReader{R: segment, N: maxIndex + 1}
-	whole, err := io.ReadAll(limited)
+	index, err := readIndexTar(limited)
 	if err != nil {
-		return "", nil, fmt.Errorf("index segment: %w", noEOF(err))
+		return nil, fmt.Errorf("index segment: %w", noEOF(err))
 	}
 	if limited.N <= 0 {
-		return "", nil, fmt.Errorf("index expands to more than %d bytes", maxIndex)
+		return nil, fmt.Errorf("index expands to more than %d bytes", maxIndex)
 	}
 	if _, err := s.raw.r.Peek(1); !errors.Is(err, io.EOF) {
-		return "", nil, errors.New("bytes follow the index segment")
+		return nil, errors.New("bytes follow the index segment")
 	}
-	if r, err := findMember(bytes.NewReader(whole), "DESCRIPTION"); err == nil {
-		if b, err := io.ReadAll(r); err == nil {
-			description = strings.TrimSpace(string(b))
+	return index, nil
+}
+
+func readIndexTar(r io.Reader) (*signedIndex, error) {
+	var index signedIndex
+	stream := tar.NewReader(r)
+	for {
+		header, err := stream.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(stream)
+		if err != nil {
+			return nil, err
+		}
+		switch header.Name {
+		case "DESCRIPTION":
+			index.description = strings.TrimSpace(string(data))
+		case "APKINDEX":
+			index.text, index.date = data, header.ModTime.UTC()
 		}
 	}
-	r, err := findMember(bytes.NewReader(whole), "APKINDEX")
-	if err != nil {
-		return "", nil, fmt.Errorf("index segment: %w", err)
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return nil, err
 	}
-	text, err = io.ReadAll(r)
-	if err != nil {
-		return "", nil, fmt.Errorf("index segment: %w", noEOF(err))
+	if index.text == nil {
+		return nil, errors.New("there is no APKINDEX in it")
 	}
-	return description, text, nil
+	return &index, nil
 }
