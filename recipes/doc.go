@@ -42,7 +42,7 @@
 //	         comment: PostgreSQL, groups: [ssl-cert]}
 //	    directories: [{path: var/lib/postgresql, owner: "999:999", mode: "0700"}]
 //	    links: [{path: usr/bin/psql, target: ../lib/postgresql/17/bin/psql}]
-//	    generate: [ca-bundle, java-cacerts, busybox-applets, alternatives, shells, nsswitch, timezone]
+//	    generate: [base-files, ca-bundle, java-cacerts, busybox-applets, alternatives, shells, nsswitch, timezone]
 //	config:
 //	  user: postgres
 //	  entrypoint: [docker-entrypoint.sh]

@@ -12,7 +12,7 @@ var layerKeys = []string{"name", "packages", "exclude", "drop", "tarballs", "mav
 // Generators lists what a layer may have generated, each in place of what
 // maintainer scripts would have made.
 func Generators() []string {
-	return []string{"ca-bundle", "java-cacerts", "busybox-applets", "alternatives", "shells", "nsswitch", "timezone"}
+	return []string{"base-files", "ca-bundle", "java-cacerts", "busybox-applets", "alternatives", "shells", "nsswitch", "timezone"}
 }
 
 // layers reads the layers that this distro and platform have.

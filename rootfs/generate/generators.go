@@ -4,6 +4,7 @@ package generate
 func generators() map[string]Func {
 	return map[string]Func{
 		"alternatives": alternatives,
+		"base-files":   baseFiles,
 		"ca-bundle":    caBundle,
 		"java-cacerts": javaCacerts,
 		"nsswitch":     nsswitch,

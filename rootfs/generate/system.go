@@ -23,6 +23,17 @@ func alternatives(_ context.Context, in Input) ([]rootfs.Entry, error) {
 		{"usr/bin/awk", []string{"gawk", "mawk"}},
 		{"usr/bin/nawk", []string{"gawk", "mawk"}},
 		{"usr/bin/which", []string{"which.debianutils"}},
+		{"usr/sbin/rmt", []string{"rmt-tar"}},
+		{"usr/bin/lzma", []string{"xz"}},
+		{"usr/bin/unlzma", []string{"unxz"}},
+		{"usr/bin/lzcat", []string{"xzcat"}},
+		{"usr/bin/lzmore", []string{"xzmore"}},
+		{"usr/bin/lzless", []string{"xzless"}},
+		{"usr/bin/lzdiff", []string{"xzdiff"}},
+		{"usr/bin/lzcmp", []string{"xzcmp"}},
+		{"usr/bin/lzgrep", []string{"xzgrep"}},
+		{"usr/bin/lzegrep", []string{"xzegrep"}},
+		{"usr/bin/lzfgrep", []string{"xzfgrep"}},
 	} {
 		if e, ok := in.View.Lookup(a.link); ok && strings.HasPrefix(e.Owner, "pkg:") {
 			continue
