@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,11 +22,14 @@ type job struct {
 	work    map[recipes.Platform][]recipes.Ref
 	anew    bool // against other indexes than the old lock's
 	memo    memo
+
+	mu    sync.Mutex
+	files map[string][]byte // Result.Files
 }
 
 // plan finds what a lock lacks.
 func plan(set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*job, error) {
-	j := &job{Options: o, distro: d, set: set, old: old, work: map[recipes.Platform][]recipes.Ref{}}
+	j := &job{Options: o, distro: d, set: set, old: old, work: map[recipes.Platform][]recipes.Ref{}, files: map[string][]byte{}}
 	if old == nil {
 		j.reasons = append(j.reasons, "there is no lock")
 		return j, j.all()

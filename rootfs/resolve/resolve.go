@@ -62,30 +62,42 @@ func (e *OutdatedError) Error() string {
 		e.Distro, strings.Join(e.Reasons, "\n  "), e.Distro)
 }
 
+// Result is a lock and what is new in it.
+type Result struct {
+	Lock *recipes.Lock
+	// Changed says that Lock is not the old one and has to be written.
+	Changed bool
+	// Changes are the artefacts that moved.
+	Changes []recipes.Change
+	// Files belong into the folder of recipes, by their path below it: the
+	// generated modules of Go programs whose recipe has none yet.
+	Files map[string][]byte
+}
+
 // Lock gives a lock that holds the images of the options: old itself where
 // nothing is missing, else a new one with what changed. Old may be nil.
 // What is missing is resolved against the indexes that old was resolved from;
 // where these are gone, everything that old holds is resolved anew.
-func Lock(ctx context.Context, set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*recipes.Lock, []recipes.Change, error) {
+func Lock(ctx context.Context, set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*Result, error) {
 	o, err := o.complete(set, d)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	job, err := plan(set, old, d, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(job.reasons) == 0 {
-		return old, nil, nil
+		return &Result{Lock: old}, nil
 	}
 	if o.Locked {
-		return nil, nil, &OutdatedError{d, job.reasons}
+		return nil, &OutdatedError{d, job.reasons}
 	}
 	l, err := job.run(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("resolving %s: %w", d, err)
+		return nil, fmt.Errorf("resolving %s: %w", d, err)
 	}
-	return l, recipes.Diff(old, l), nil
+	return &Result{Lock: l, Changed: true, Changes: recipes.Diff(old, l), Files: job.files}, nil
 }
 
 // complete fills in defaults.

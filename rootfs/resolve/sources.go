@@ -63,7 +63,7 @@ func (j *job) others(r *result, layer recipes.Layer) []find {
 			if a, ok := j.known(r.image, layer.Name, recipes.KindGo, src.Package, src.Version, src.License); ok {
 				return a, nil
 			}
-			return program(ctx, f, src, layer.Name)
+			return j.program(ctx, f, r.image, src, layer.Name)
 		})
 	}
 	return out
