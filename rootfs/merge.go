@@ -12,7 +12,8 @@ import (
 //
 // The rules of merging, in short: directories merge; another entry under the
 // same path is an error unless it is equal, or one package replaces the other;
-// only a State entry may replace what the lower tree holds; a symbolic link to
+// only a State entry may replace what the lower tree holds, but for links that
+// a generator made there, which give way to packages; a symbolic link to
 // a directory is never replaced by a directory, what goes below it lands where
 // it points; nothing lands through a link that leaves the root.
 //
@@ -132,7 +133,7 @@ func (t *Tree) addFile(e Entry) error {
 	_, mine := t.own[e.Path]
 	low, below := t.lower.Lookup(e.Path)
 	switch {
-	case !mine && e.State:
+	case !mine && (e.State || below && generatedLink(low)):
 		t.put(e)
 	case below && !e.State:
 		return clash(e, low, "it belongs to the parent, and only state may replace that")
@@ -146,6 +147,10 @@ func (t *Tree) addFile(e Entry) error {
 	}
 	return nil
 }
+
+// generatedLink tells a link that a generator made in the parent's state,
+// such as one of busybox's applets: it gives way to a package's own program.
+func generatedLink(e Entry) bool { return e.State && e.Type == Symlink }
 
 // link resolves the target of a hard link: it must be a file that the same
 // owner put into this tree before. Where that file was left out in favour of

@@ -306,3 +306,28 @@ func checkTree(t *testing.T, tree *Tree) {
 		}
 	}
 }
+
+// TestGeneratedLinkGivesWay: a package of a child may bring the program for
+// which the parent's state has only a generated link.
+func TestGeneratedLinkGivesWay(t *testing.T) {
+	lower := NewTree(nil)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(lower.Add(Entry{Path: "usr/bin/xz", Type: Symlink, Mode: 0o777, Link: "/bin/busybox", Owner: "recipe:base/generate", State: true}))
+	must(lower.Add(Entry{Path: "etc/passwd", Type: Symlink, Mode: 0o777, Link: "/run/passwd", Owner: "pkg:apk/alpine/a"}))
+	upper := NewTree(lower)
+	xz := NewFile("usr/bin/xz", 0o755, []byte("program"))
+	xz.Owner = "pkg:apk/alpine/xz"
+	must(upper.Add(xz))
+	if e, _ := upper.Lookup("usr/bin/xz"); e.Owner != xz.Owner {
+		t.Errorf("%s has usr/bin/xz", e.Owner)
+	}
+	xz.Path = "etc/passwd"
+	if err := upper.Add(xz); err == nil {
+		t.Error("a link that a package of the parent brought gave way")
+	}
+}

@@ -62,7 +62,7 @@ func (c *collector) root(ctx context.Context, src recipes.Tarball) error {
 	for _, e := range entries {
 		e.Owner = owner[e.Path]
 		switch {
-		case e.Owner == "" && (stale[e.Path] || databaseFile(e, db)):
+		case e.Owner == "" && (stale[e.Path] || databaseFile(e, db) || appletLink(e)):
 			continue // comes with the new package, or is written anew as state
 		case e.Owner == "":
 			e.Owner = a.PURL
@@ -77,6 +77,12 @@ func (c *collector) root(ctx context.Context, src recipes.Tarball) error {
 // databaseFile tells the files of apk's database, which the state layer has.
 func databaseFile(e rootfs.Entry, db *apk.Database) bool {
 	return e.Type != rootfs.Directory && (strings.HasPrefix(e.Path, db.Folder+"/") || e.Path == "etc/apk/world")
+}
+
+// appletLink tells the links that busybox made when the root was packed; a
+// generator makes them anew, where no package has a program of that name.
+func appletLink(e rootfs.Entry) bool {
+	return e.Type == rootfs.Symlink && e.Link == "/bin/busybox"
 }
 
 // openRoot expands a root tarball and reads the database that is in it.
