@@ -135,11 +135,7 @@ func recordFiles(b *strings.Builder, entries []rootfs.Entry, holds func(rootfs.E
 		}
 		for _, e := range f.files {
 			b.WriteString("R:" + path.Base(e.Path) + "\n")
-			usual := uint32(0o644)
-			if e.Type == rootfs.Symlink {
-				usual = 0o777
-			}
-			writeRights(b, 'a', e, usual)
+			writeRights(b, 'a', e, 0o644)
 			b.WriteString("Z:" + sums[e.Path] + "\n")
 		}
 	}
