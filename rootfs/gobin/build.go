@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"path"
 	"path/filepath"
@@ -162,16 +163,19 @@ func compile(ctx context.Context, s *fetch.Store, m Module, src recipes.GoSource
 	return extract(ctx, s, image, path.Base(src.Package))
 }
 
-// process guards the process's environment. ko loads packages with that
-// environment whatever it is told, so the forced variables have to be set in
-// it while ko runs; that is state of the whole process, and so is its lock.
+// process guards the process's environment and log. ko loads packages with
+// that environment whatever it is told, so the forced variables have to be set
+// in it while ko runs, and it writes to that log what would tear progress
+// bars; both are state of the whole process, and so is their lock.
 var process sync.Mutex
 
-// setenv sets variables and returns what undoes it.
+// setenv sets variables, silences the log and returns what undoes it.
 func setenv(env []string) (undo func(), err error) {
 	process.Lock()
-	old := map[string]*string{}
+	old, out := map[string]*string{}, log.Writer()
+	log.SetOutput(io.Discard)
 	undo = func() {
+		log.SetOutput(out)
 		for name, value := range old {
 			if value == nil {
 				os.Unsetenv(name)
