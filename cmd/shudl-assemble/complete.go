@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// completeImages offers the images of the distro, and their streams after a
+// colon.
+func (a *app) completeImages(_ *cobra.Command, given []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	distro, err := recipes.ParseDistro(a.distro)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	set, err := recipes.Open(a.recipeFolder())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	images, err := set.Images(distro, recipes.LinuxAMD64)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	seen := map[string]bool{}
+	for _, g := range given {
+		seen[g] = true
+	}
+	var names []string
+	for _, i := range images {
+		for _, name := range []string{i.Name, i.Ref.String()} {
+			if !seen[name] && strings.HasPrefix(name, toComplete) {
+				seen[name] = true
+				names = append(names, name+"\t"+i.Summary)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,33 @@
+// Command shudl-assemble makes the ShuDL images without Docker, without root
+// and without a daemon, and publishes them signed and described.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole command. The first interrupt ends what is going on, with
+// clean-up; the second ends the process.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	app := &app{stdout: stdout, stderr: stderr}
+	root := app.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	app.close()
+	if err == nil {
+		return int(statusDone)
+	}
+	if ctx.Err() != nil {
+		err = errInterrupted
+	}
+	report(stderr, err)
+	return int(statusOf(err))
+}

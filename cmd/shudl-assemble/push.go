@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/publish"
+)
+
+// defaultDest is the destination where none is named.
+const defaultDest = "oci:shudl-images"
+
+// makeFlags are those of push and build.
+type makeFlags struct {
+	all               bool
+	to, key, compress string
+	merge             bool
+}
+
+func (a *app) push() *cobra.Command {
+	var f makeFlags
+	cmd := &cobra.Command{
+		Use:   "push [IMAGE[:STREAM]...|--all]",
+		Short: "Build what is missing, describe, sign and publish; the tag last",
+		Long: "push builds images with their ancestors, attaches an SBOM to each, signs both, and publishes them\n" +
+			"to a folder of OCI layouts or a registry. The tag moves last, when all before it was read back.",
+		Example: "  shudl-assemble push --all --distro debian\n  shudl-assemble push postgresql --to ghcr.io/org/repo --key cosign.key",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.make(cmd.Context(), args, f, true)
+		},
+	}
+	a.makeFlags(cmd, &f)
+	cmd.Flags().StringVar(&f.key, "key", "", "private key in cosign's format, opened with COSIGN_PASSWORD (default: the user's own, made on first use, for folders and loopback registries only)")
+	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
+	return cmd
+}
+
+func (a *app) build() *cobra.Command {
+	var f makeFlags
+	cmd := &cobra.Command{
+		Use:   "build [IMAGE[:STREAM]...|--all]",
+		Short: "Build the same images into an OCI layout, not signed",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.make(cmd.Context(), args, f, false)
+		},
+	}
+	a.makeFlags(cmd, &f)
+	return cmd
+}
+
+func (a *app) makeFlags(cmd *cobra.Command, f *makeFlags) {
+	a.imageFlags(cmd.Flags())
+	a.lockedFlag(cmd.Flags())
+	a.outputFlag(cmd.Flags())
+	cmd.Flags().BoolVar(&f.all, "all", false, "all images of the distro")
+	cmd.Flags().StringVar(&f.to, "to", defaultDest, "destination: oci:DIR, or a registry path such as ghcr.io/org/repo")
+	cmd.Flags().StringVar(&f.compress, "compression", "gzip", "of layers: gzip or zstd")
+	cmd.ValidArgsFunction = a.completeImages
+}
+
+// make is push and build: what the destination and the key must be is known
+// before anything is resolved or fetched.
+func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) error {
+	write, err := a.resultWriter()
+	if err != nil {
+		return err
+	}
+	compression, err := layers.ParseCompression(f.compress)
+	if err != nil {
+		return usage(err)
+	}
+	dest, err := publish.ParseDestination(f.to, publish.RegistryOptions{})
+	if err != nil {
+		return usage(err)
+	}
+	w, err := a.start(ctx, args, f.all)
+	if err != nil {
+		return err
+	}
+	var signer attest.Signer
+	if sign {
+		if signer, err = a.signer(ctx, f.key, dest); err != nil {
+			return err
+		}
+	}
+	lock, err := w.fillLock(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := w.options(lock)
+	if err != nil {
+		return err
+	}
+	o.Dest, o.Signer, o.Merge, o.Compression = dest, signer, f.merge, compression
+	result, err := assemble.Run(ctx, o)
+	a.quiet()
+	if err != nil {
+		return err
+	}
+	return write(result)
+}
+
+func (a *app) signer(ctx context.Context, path string, dest publish.Destination) (attest.Signer, error) {
+	return attest.FindKey(ctx, attest.KeyOptions{
+		Path: path, Password: []byte(os.Getenv("COSIGN_PASSWORD")),
+		Destination: dest.String(), Local: dest.Local(), Say: a.sink.Say,
+	})
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
+)
+
+// helper is an error that knows the ways on.
+type helper interface{ Help() []string }
+
+// report writes an error and what to do about it.
+func report(w io.Writer, err error) {
+	fmt.Fprintf(w, "error: %s\n", redact(indent(err.Error())))
+	for _, line := range help(err) {
+		fmt.Fprintf(w, "help: %s\n", redact(line))
+	}
+}
+
+func help(err error) []string {
+	var h helper
+	var wrong *usageError
+	switch {
+	case errors.As(err, &h):
+		return h.Help()
+	case errors.Is(err, fetch.ErrOffline):
+		return []string{
+			"run `shudl-assemble fetch` with the same images on a machine with a network, or without --offline",
+			"--bundle FILE reads what `shudl-assemble fetch --bundle FILE` wrote",
+		}
+	case errors.Is(err, attest.ErrKeyRequired):
+		return []string{"`cosign generate-key-pair` makes a key; give it by --key cosign.key and its password by COSIGN_PASSWORD"}
+	case errors.Is(err, publish.ErrPermission):
+		return []string{"log in with `docker login`, `podman login` or a credential helper; in GitHub Actions give the job `packages: write`"}
+	case errors.As(err, &wrong):
+		return []string{"`shudl-assemble help` lists the commands, `shudl-assemble help COMMAND` their flags"}
+	}
+	return nil
+}
+
+// indent keeps the further lines of a message below its first.
+func indent(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+var userInfo = regexp.MustCompile(`://[^/@\s"]+@`)
+
+// redact is the last gate: an address with a user or password in it never
+// reaches the terminal, whichever library wrote the message.
+func redact(text string) string { return userInfo.ReplaceAllString(text, "://xxxxx@") }
