@@ -30,7 +30,7 @@ func copyImage(ctx context.Context, from Reference, dest Destination, o Options)
 		return Result{}, fmt.Errorf("%w: a copy needs a tag: NAME:TAG@sha256:…", ErrUsage)
 	}
 	image := from.Image
-	repo, err := dest.Repository(image)
+	repo, err := writable(dest, image)
 	if err != nil {
 		return Result{}, err
 	}

@@ -83,20 +83,28 @@ func newPublication(dest Destination, r Release, o Options) (*publication, error
 		o.Progress = progress.Discard{}
 	}
 	p := &publication{release: r, options: o, result: Result{Name: r.Name, Tags: r.Tags}}
+	var err error
 	if o.Signer == nil {
 		if _, layout := dest.(*Layout); !layout {
 			return nil, fmt.Errorf("publish %s to %s: %w: only a layout folder takes an unsigned image", r.Name, dest, attest.ErrKeyRequired)
 		}
 	} else {
-		verifier, err := attest.NewVerifier(o.Signer.Public())
-		if err != nil {
+		if p.verifier, err = attest.NewVerifier(o.Signer.Public()); err != nil {
 			return nil, err
 		}
-		p.verifier, p.result.KeyID = verifier, o.Signer.ID()
+		p.result.KeyID = o.Signer.ID()
 	}
-	repo, err := dest.Repository(r.Name)
-	p.repo = repo
+	p.repo, err = writable(dest, r.Name)
 	return p, err
+}
+
+// writable is the repository of an image that will be written to.
+func writable(dest Destination, image string) (Repository, error) {
+	repo, err := dest.Repository(image)
+	if w, ok := repo.(interface{ toWrite() }); ok {
+		w.toWrite()
+	}
+	return repo, err
 }
 
 func (p *publication) run(ctx context.Context) (Result, error) {

@@ -145,6 +145,29 @@ type registryRepository struct {
 	mu     sync.Mutex
 	client *http.Client
 	seen   map[digest.Digest]Manifest
+	// writes asks for the right to push even where it reads: some registries
+	// refuse to say with less that a repository is not there yet.
+	writes bool
+}
+
+// toWrite says that the repository is about to be written to.
+func (r *registryRepository) toWrite() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.writes, r.client = true, nil
+}
+
+// isMissing says whether an answer means that something is not there. Some
+// registries answer 403 for what does not exist; where that hides something
+// from us that does, reading it back fails before a tag moves.
+func (r *registryRepository) isMissing(err error) bool {
+	var status *transport.Error
+	if !errors.As(err, &status) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return status.StatusCode == http.StatusNotFound || r.writes && status.StatusCode == http.StatusForbidden
 }
 
 func (r *registryRepository) Name() string { return r.repo.Name() }
@@ -163,20 +186,24 @@ func (r *registryRepository) reading(ctx context.Context) (*http.Client, error) 
 	if r.client != nil {
 		return r.client, nil
 	}
-	client, err := r.newClient(ctx, false)
+	client, err := r.newClient(ctx, false, r.writes)
 	if err == nil {
 		r.client = client
 	}
 	return client, err
 }
 
-func (r *registryRepository) newClient(ctx context.Context, fresh bool) (*http.Client, error) {
+func (r *registryRepository) newClient(ctx context.Context, fresh, writes bool) (*http.Client, error) {
+	scope := transport.PullScope
+	if writes {
+		scope = transport.PushScope
+	}
 	auth, err := authn.Resolve(ctx, r.registry.options.keychain(), r.repo)
 	if err != nil {
 		return nil, fmt.Errorf("credentials for %s: %w", r.repo, err)
 	}
 	inner := r.registry.retrying(r.registry.base(fresh))
-	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, inner, []string{r.repo.Scope(transport.PullScope)})
+	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, inner, []string{r.repo.Scope(scope)})
 	if err != nil {
 		return nil, registryError("reach "+r.repo.Name(), err)
 	}

@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,11 +46,6 @@ func (r *registryRepository) do(ctx context.Context, client *http.Client, method
 	return resp, nil
 }
 
-func isMissing(err error) bool {
-	var status *transport.Error
-	return errors.As(err, &status) && status.StatusCode == http.StatusNotFound
-}
-
 // get reads a manifest by tag or digest.
 func (r *registryRepository) get(ctx context.Context, client *http.Client, identifier string) (Manifest, error) {
 	header := http.Header{"Accept": {ocispec.MediaTypeImageManifest + ", " + ocispec.MediaTypeImageIndex}}
@@ -83,7 +77,7 @@ func (r *registryRepository) Resolve(ctx context.Context, tag string) (ocispec.D
 		return ocispec.Descriptor{}, err
 	}
 	m, err := r.get(ctx, client, tag)
-	if isMissing(err) {
+	if r.isMissing(err) {
 		return ocispec.Descriptor{}, fmt.Errorf("%w: %s", ErrNoTag, r.Reference(tag))
 	}
 	if err != nil {
@@ -110,7 +104,7 @@ func (r *registryRepository) Manifest(ctx context.Context, d digest.Digest) (Man
 		return Manifest{}, err
 	}
 	m, err = r.get(ctx, client, d.String())
-	if isMissing(err) {
+	if r.isMissing(err) {
 		return Manifest{}, fmt.Errorf("%w: %s", ErrNotFound, r.Reference(d.String()))
 	}
 	if err != nil {
@@ -128,7 +122,7 @@ func (r *registryRepository) Blob(ctx context.Context, d ocispec.Descriptor) (io
 		return nil, err
 	}
 	resp, err := r.do(ctx, client, http.MethodGet, r.url("blobs", d.Digest.String()), nil, http.StatusOK)
-	if isMissing(err) {
+	if r.isMissing(err) {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, r.Reference(d.Digest.String()))
 	}
 	if err != nil {
@@ -147,7 +141,7 @@ func (r *registryRepository) Has(ctx context.Context, d ocispec.Descriptor) (boo
 		return false, err
 	}
 	resp, err := r.do(ctx, client, http.MethodHead, r.url("blobs", d.Digest.String()), nil, http.StatusOK)
-	if isMissing(err) {
+	if r.isMissing(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -163,7 +157,7 @@ func (r *registryRepository) ReadBack(ctx context.Context, manifests []Manifest,
 	if len(manifests)+len(blobs) == 0 {
 		return nil
 	}
-	client, err := r.newClient(ctx, true)
+	client, err := r.newClient(ctx, true, true)
 	if err != nil {
 		return err
 	}

@@ -120,10 +120,9 @@ http: {addr: %s}
 type recorder struct {
 	proxy http.Handler
 
-	mu      sync.Mutex
-	writes  []string
-	uploads int
-	refuse  int // refuse the write with this number, from 1, and all after it
+	mu     sync.Mutex
+	writes []string
+	refuse int // refuse the write with this number, from 1, and all after it
 }
 
 func record(t *testing.T, host string) *recorder {

@@ -38,7 +38,7 @@ func (r *registryRepository) PutManifest(ctx context.Context, m Manifest) error 
 // Tag writes the manifest under each tag, one request each, and reads the tag
 // back.
 func (r *registryRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
-	client, err := r.newClient(ctx, true)
+	client, err := r.newClient(ctx, true, true)
 	if err != nil {
 		return err
 	}

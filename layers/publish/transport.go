@@ -2,9 +2,13 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -63,9 +67,27 @@ func (r *Registry) base(fresh bool) http.RoundTripper {
 	return guard{inner: inner, registry: r.registry, allowed: r.options.RealmHosts}
 }
 
+// passing says whether a failure may be over at the next try.
+func passing(err error) bool {
+	var temporary interface{ Temporary() bool }
+	if errors.As(err, &temporary) && temporary.Temporary() {
+		return true
+	}
+	for _, cut := range []error{io.ErrUnexpectedEOF, io.EOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	return false
+}
+
 // retrying adds the waits between tries and our name.
 func (r *Registry) retrying(inner http.RoundTripper) http.RoundTripper {
-	var options []transport.Option
+	options := []transport.Option{
+		transport.WithRetryPredicate(passing),
+		transport.WithRetryStatusCodes(http.StatusRequestTimeout, http.StatusTooManyRequests,
+			http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout),
+	}
 	if r.options.Backoff != nil {
 		options = append(options, transport.WithRetryBackoff(*r.options.Backoff))
 	}
