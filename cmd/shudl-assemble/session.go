@@ -116,7 +116,7 @@ func (w *work) fetcher(lock *recipes.Lock) *fetch.Fetcher {
 // resolveOptions are those of the lock, for the images of this run.
 func (w *work) resolveOptions() resolve.Options {
 	o := resolve.Options{
-		Fetcher: w.fetcher(w.old), Images: w.refs, Platforms: w.platforms, Keyring: w.app.keyring,
+		Fetcher: w.fetcher(w.old), Images: w.refs, Platforms: w.platforms, Keyring: w.app.keyring, Release: w.app.release,
 		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Locked: w.app.locked,
 		Jobs: w.app.jobs, Progress: w.app.sink,
 	}
