@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -98,14 +99,15 @@ func (d *drops) matching(entries []rootfs.Entry) []recipes.Drop {
 	return out
 }
 
-// unused is an error for a glob that took nothing out: a recipe must not
-// claim what it does not do.
+// unused is an error for globs that took nothing out: a recipe must not claim
+// what it does not do. All are told at once.
 func (d *drops) unused() error {
+	var errs []error
 	for i, used := range d.used {
 		if !used {
 			p := d.list[i].Pos
-			return fmt.Errorf("%s:%d:%d: drop %q matches nothing in the layer's packages", p.File, p.Line, p.Column, d.list[i].Pattern)
+			errs = append(errs, fmt.Errorf("%s:%d:%d: drop %q matches nothing in the layer's packages", p.File, p.Line, p.Column, d.list[i].Pattern))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
