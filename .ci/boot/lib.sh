@@ -40,14 +40,17 @@ container() {
   shift 2
   mkdir -p "$dir"
   printf '127.0.0.1 localhost %s\n' "$name" >"$dir/hosts"
-  jq --arg root "$(realpath "$bundle/rootfs")" --arg name "$name" --arg hosts "$dir/hosts" '
+  echo 'nameserver 127.0.0.1' >"$dir/resolv.conf"
+  jq --arg resolv "$dir/resolv.conf" --arg root "$(realpath "$bundle/rootfs")" --arg name "$name" --arg hosts "$dir/hosts" --argjson files "$(ulimit -Hn)" '
     .root = {path: $root, readonly: true} | .hostname = $name | .process.terminal = false
     | .linux.namespaces |= map(select(.type != "network" and .type != "user"))
     | del(.linux.uidMappings, .linux.gidMappings) | .process.noNewPrivileges = true
+    | .process.rlimits = [{type: "RLIMIT_NOFILE", soft: $files, hard: $files}]
     | .mounts = [.mounts[] | select(.destination as $d | ["/tmp", "/etc/resolv.conf", "/etc/hosts", "/run"] | index($d) | not)
         | select(.options // [] | index("cgroup") | not)]
     | .mounts += [
         {destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"]},
+        {destination: "/etc/resolv.conf", type: "bind", source: $resolv, options: ["rbind", "ro"]},
         {destination: "/etc/hosts", type: "bind", source: $hosts, options: ["rbind", "ro"]}]
   ' "$bundle/config.json" >"$dir/config.json"
   while [ $# -gt 0 ]; do
@@ -177,4 +180,13 @@ tls_server() {
   (cd "$BOOT/tls" && exec openssl s_server -quiet -www -accept "127.0.0.1:$1" -cert server.crt -key server.key >/dev/null 2>&1 </dev/null) &
   HELPERS+=($!)
   until_true 10 curl -fsk "https://localhost:$1/"
+}
+
+# answers PATTERN CURL-ARGUMENTS... says whether an answer has a line with it.
+# The answer is read to its end first: grep -q would leave curl with a closed
+# pipe.
+answers() {
+  local pattern=$1 body
+  shift
+  body=$(curl -fs "$@") && grep -q "$pattern" <<<"$body"
 }

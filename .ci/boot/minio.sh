@@ -14,7 +14,7 @@ inside minio sh -ec 'echo "hello lake" >/tmp/hello
 prove "mc put and get as uid ${user%%:*}, read-only root"
 inside minio minio --version | grep -q 2026-02-12
 inside minio mc --version | grep -q 2025-03-13
-curl -fs http://127.0.0.1:9000/minio/v2/metrics/cluster | grep -q '^minio_'
+answers '^minio_' http://127.0.0.1:9000/minio/v2/metrics/cluster
 prove "$(inside minio minio --version | head -n 1)"
 if inside minio mc ls "http://127.0.0.1:9000/bucket" >/dev/null 2>&1; then fail "the bucket is open"; fi
 stopped minio SIGTERM 20

@@ -27,6 +27,6 @@ curl -fs -X POST -H 'Content-Type: application/json' 'http://127.0.0.1:19120/api
   -d "$(curl -fs http://127.0.0.1:19120/api/v2/trees/main | jq .reference)" | jq -e '.reference.name == "dev"' >/dev/null
 curl -fs -X POST -H 'Content-Type: application/json' http://127.0.0.1:19120/iceberg/v1/main/namespaces -d '{"namespace":["demo"]}' >/dev/null
 [ "$(inside db psql -h /tmp -U nessie -Atc 'SELECT count(*) > 0 FROM objs2')" = t ]
-curl -fs http://127.0.0.1:19121/q/metrics | grep -q '^jvm_'
+answers '^jvm_' http://127.0.0.1:19121/q/metrics
 prove "a branch and an Iceberg namespace are kept in PostgreSQL; metrics"
 stopped nessie SIGTERM 30

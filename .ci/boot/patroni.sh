@@ -28,7 +28,7 @@ member 1
 alive pg1 120 curl -fs http://127.0.0.1:8001/leader
 prove "leader on one etcd as uid ${user%%:*}, read-only root"
 tail -n +1 "$BOOT/pg1/log" | grep -m 1 '"message"' | jq -e .message >/dev/null
-curl -fs http://127.0.0.1:8001/metrics | grep -q '^patroni_primary.* 1'
+answers '^patroni_primary.* 1' http://127.0.0.1:8001/metrics
 prove "JSON logs, Prometheus metrics"
 
 ask() { inside "$1" env PGPASSWORD=super psql -h 127.0.0.1 -p "$2" -U postgres -Atc "$3"; }

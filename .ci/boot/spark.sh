@@ -38,7 +38,7 @@ finishes job
 grep -qx 'TOTAL 999000' "$BOOT/job/log"
 grep -qx "ROWS \[(1, 'eins'), (2, 'deux')\]" "$BOOT/job/log"
 prove "a job with Python workers, an Iceberg table written, updated and read"
-curl -fs http://127.0.0.1:8080/metrics/master/prometheus/ | grep -q '^metrics_'
-curl -fs http://127.0.0.1:8081/metrics/prometheus/ | grep -q '^metrics_'
+answers '^metrics_' http://127.0.0.1:8080/metrics/master/prometheus/
+answers '^metrics_' http://127.0.0.1:8081/metrics/prometheus/
 stopped worker SIGTERM 30
 stopped master SIGTERM 30

@@ -1,0 +1,47 @@
+# The project's own tests, short and long.
+# shellcheck shell=bash
+
+unit_tests() {
+  go test ./...
+}
+
+race_tests() {
+  CGO_ENABLED=1 go test -race ./...
+}
+
+network_tests() {
+  SHUDL_TEST_NETWORK=1 go test -count=1 -timeout 30m ./rootfs/...
+}
+
+# encoder_tests holds the bytes of layers on other processors and without
+# assembly: the golden digests are the same everywhere.
+encoder_tests() {
+  go test -count=1 -tags noasm ./layers
+  GOARCH=386 go test -count=1 ./layers
+  GOAMD64=v3 go vet ./layers
+  figure "golden layer digests hold with assembly, without it (noasm) and on 386"
+}
+
+# alpine_tests draws package sets from the real index and asks the real apk.
+alpine_tests() {
+  SHUDL_TEST_FULL=1 go test -count=1 -timeout 40m -v -run 'Oracle|Real' ./rootfs/apk | tee "$WORK/apk.log" | grep -E '^(---|ok|FAIL|PASS)|sets|seed' | tail -40
+  grep -q '^ok' "$WORK/apk.log" && ! grep -q -e '--- SKIP' "$WORK/apk.log"
+}
+
+fuzz_tests() {
+  local pkg target
+  for pkg in $(go list ./recipes/... ./rootfs/... ./layers/...); do
+    for target in $(go test -list '^Fuzz' "$pkg" 2>/dev/null | grep '^Fuzz'); do
+      go test -run '^$' -fuzz "^$target\$" -fuzztime "${SHUDL_FUZZ_TIME:-60s}" "$pkg"
+    done
+  done
+}
+
+benchmarks() {
+  go test -run '^$' -bench . -benchtime 2x ./recipes/... ./rootfs/... ./layers/... | grep -E '^Benchmark|^ok' | tee -a "$FIGURES"
+}
+
+lock_check() {
+  # A mirror moves on; what moved is reported and is no failure here.
+  "$BIN/shudl-assemble" lock --check --distro debian || figure "lock --check: the mirror has moved (status $?)"
+}
