@@ -48,7 +48,7 @@ func (j *job) roots(ctx context.Context, image *recipes.Image, layer recipes.Lay
 		a, ok := j.known(image, layer.Name, recipes.KindTarball, src.Name, src.Version, src.License)
 		if !ok || j.anew {
 			var err error
-			if a, err = j.tarball(ctx, j.Fetcher.For(image.Ref.String()), image.Platform, src, layer.Name); err != nil {
+			if a, err = j.tarball(ctx, j.Fetcher, image.Platform, src, layer.Name); err != nil {
 				return nil, err
 			}
 		}

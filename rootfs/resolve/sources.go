@@ -22,7 +22,7 @@ type find func(ctx context.Context) (recipes.Artifact, error)
 // the store under the recipe's sha256, and a wheel must fit the interpreter.
 func (j *job) others(r *result, layer recipes.Layer) []find {
 	var out []find
-	f := j.Fetcher.For(r.image.Ref.String())
+	f := j.Fetcher
 	add := func(key string, work find) {
 		out = append(out, func(ctx context.Context) (recipes.Artifact, error) {
 			a, err := once(&j.memo, key, func() (recipes.Artifact, error) { return work(ctx) })
@@ -123,7 +123,7 @@ func (j *job) checkPython(ctx context.Context, l *recipes.Lock, r *result) error
 	target, err := r.target()
 	if err == nil {
 		for _, file := range files { // a kept entry may not have been fetched here yet
-			if err := j.Fetcher.For(r.image.Ref.String()).Artifact(ctx, file.Artifact); err != nil {
+			if err := j.Fetcher.Artifact(ctx, file.Artifact); err != nil {
 				return err
 			}
 		}
