@@ -95,6 +95,7 @@ func (in Input) openRoot(ctx context.Context, a recipes.Artifact, src recipes.Ta
 	if err != nil {
 		return nil, nil, err
 	}
+	keepRights(placed, entries)
 	files := map[string]rootfs.Entry{}
 	for _, e := range placed {
 		files[e.Path] = e
@@ -112,6 +113,20 @@ func (in Input) openRoot(ctx context.Context, a recipes.Artifact, src recipes.Ta
 		return io.ReadAll(r)
 	})
 	return placed, db, err
+}
+
+// keepRights gives the entries of a root the owners and modes that its archive
+// has: they are the packages' own, as for tmp and etc/shadow.
+func keepRights(placed, packed []rootfs.Entry) {
+	packedAt := map[string]rootfs.Entry{}
+	for _, e := range packed {
+		packedAt[e.Path] = e
+	}
+	for i, e := range placed {
+		if old, ok := packedAt[e.Path]; ok {
+			placed[i].Mode, placed[i].UID, placed[i].GID = old.Mode, old.UID, old.GID
+		}
+	}
 }
 
 // apkDatabase writes the installed database with the image's packages, the
