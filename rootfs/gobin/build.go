@@ -231,7 +231,7 @@ func runKo(ctx context.Context, dir string, env []string, src recipes.GoSource, 
 		build.WithJobs(1),
 		build.WithConfig(map[string]build.Config{src.Package: {
 			Env:     env,
-			Flags:   build.FlagArray{"-trimpath", "-buildvcs=false"},
+			Flags:   build.FlagArray{"-buildvcs=false"},
 			Ldflags: build.StringArray(src.LDFlags),
 		}}),
 	)
