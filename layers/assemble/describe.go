@@ -15,7 +15,7 @@ const sbomRecord = "sbom"
 
 // spdx gives the image's SBOM, from the store where it was written before.
 func (n *node) spdx(ctx context.Context) ([]byte, error) {
-	key := n.key + " " + string(n.built.Digest) + " " + n.run.Tool
+	key := n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format
 	if d, ok := n.run.Store.Record(sbomRecord, key); ok {
 		data, err := n.read(ctx, recipes.Digest(d))
 		if err == nil {

@@ -44,7 +44,7 @@ var wholeNames = map[string]string{
 // expression returns an SPDX licence expression for what a package declares.
 func (l *licenses) expression(declared string) string {
 	declared = strings.Join(strings.Fields(declared), " ")
-	if declared == "" {
+	if declared == "" || declared == noAssertion || declared == "NONE" {
 		return noAssertion
 	}
 	if e, ok := l.known[declared]; ok {
@@ -63,11 +63,11 @@ func (l *licenses) parse(declared string) string {
 			words[i] = strings.Replace(word, bare, other, 1)
 		}
 	}
-	if e, ok := normal(strings.Join(words, " ")); ok {
-		return e
-	}
-	if e, ok := normal(declared); ok {
-		return e
+	for _, candidate := range []string{strings.Join(words, " "), declared} {
+		if e, ok := normal(candidate); ok {
+			l.define(e)
+			return unique(e)
+		}
 	}
 	return l.parts(declared)
 }
@@ -91,9 +91,72 @@ func (l *licenses) parts(declared string) string {
 	}
 	e := strings.Join(terms, " AND ")
 	if e, ok := normal(e); ok && !strings.Contains(e, noAssertion) {
-		return e
+		return unique(e)
 	}
 	return l.reference(declared)
+}
+
+var referenceName = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.-]+`)
+
+// define gives a text to every LicenseRef that a package's own expression
+// uses: a document must not refer to what it does not hold.
+func (l *licenses) define(expression string) {
+	for _, id := range referenceName.FindAllString(expression, -1) {
+		if _, ok := l.refs[id]; !ok {
+			name := strings.TrimPrefix(id, "LicenseRef-")
+			l.refs[id] = &spdx.OtherLicense{
+				LicenseIdentifier: id,
+				LicenseName:       name,
+				ExtractedText:     "The package's copyright file names this licence: " + name,
+			}
+		}
+	}
+}
+
+// unique says each term of an expression once.
+func unique(expression string) string {
+	for _, operator := range []string{" OR ", " AND "} {
+		terms := split(expression, operator)
+		if len(terms) == 1 {
+			continue
+		}
+		seen := map[string]bool{}
+		var kept []string
+		for _, term := range terms {
+			if term = unique(term); !seen[term] {
+				seen[term] = true
+				kept = append(kept, term)
+			}
+		}
+		return strings.Join(kept, operator)
+	}
+	inner, ok := strings.CutPrefix(expression, "(")
+	if !ok || !strings.HasSuffix(inner, ")") {
+		return expression
+	}
+	inner = unique(strings.TrimSuffix(inner, ")"))
+	if !strings.Contains(inner, " ") {
+		return inner
+	}
+	return "(" + inner + ")"
+}
+
+// split cuts an expression at an operator that stands in no parentheses.
+func split(expression, operator string) []string {
+	var terms []string
+	depth, start := 0, 0
+	for i := range len(expression) {
+		switch {
+		case expression[i] == '(':
+			depth++
+		case expression[i] == ')':
+			depth--
+		case depth == 0 && i >= start && strings.HasPrefix(expression[i:], operator):
+			terms = append(terms, expression[start:i])
+			start = i + len(operator)
+		}
+	}
+	return append(terms, expression[start:])
 }
 
 // normal is an SPDX expression as the standard writes it.

@@ -14,6 +14,10 @@ func TestLicenceExpressions(t *testing.T) {
 		"GPL-2 or Expat":                  "GPL-2.0-only OR MIT",
 		"GPL-2+, Expat":                   "GPL-2.0-or-later AND MIT",
 		"GPL-2 or Expat, Custom":          "(GPL-2.0-only OR MIT) AND LicenseRef-Custom",
+		"NOASSERTION":                     noAssertion,
+		"MIT AND (ISC OR ISC) AND MIT":    "MIT AND ISC",
+		"MIT AND (ISC OR GPL-2+) AND MIT": "MIT AND (ISC OR GPL-2.0-or-later)",
+		"MIT AND LicenseRef-verbatim":     "MIT AND LicenseRef-verbatim",
 		"public-domain":                   "LicenseRef-public-domain",
 		"GPL-3+ with Autoconf exception":  "LicenseRef-GPL-3-with-Autoconf-exception",
 		"Apache License, Version 2.0 (x)": "LicenseRef-Apache-License-Version-2.0-x",
@@ -21,7 +25,8 @@ func TestLicenceExpressions(t *testing.T) {
 	l := newLicenses()
 	// The names come in a fixed order, as packages do.
 	for _, declared := range []string{
-		"", "MIT", "Expat", "GPL-2+", "LGPL-2.1+", "GPL-2.0-only AND Apache-2.0", "Expat and GPL-3+", "GPL-2 or Expat",
+		"", "NOASSERTION", "MIT AND (ISC OR ISC) AND MIT", "MIT AND (ISC OR GPL-2+) AND MIT", "MIT AND LicenseRef-verbatim",
+		"MIT", "Expat", "GPL-2+", "LGPL-2.1+", "GPL-2.0-only AND Apache-2.0", "Expat and GPL-3+", "GPL-2 or Expat",
 		"GPL-2+, Expat", "GPL-2 or Expat, Custom", "public-domain", "GPL-3+ with Autoconf exception", "Apache License, Version 2.0 (x)",
 	} {
 		got := l.expression(declared)
@@ -30,6 +35,13 @@ func TestLicenceExpressions(t *testing.T) {
 		}
 		if got != noAssertion && !isNormal(got) {
 			t.Errorf("%q: %s is not an SPDX expression", declared, got)
+		}
+	}
+	for _, e := range l.known {
+		for _, id := range referenceName.FindAllString(e, -1) {
+			if l.refs[id] == nil {
+				t.Errorf("%s is not defined", id)
+			}
 		}
 	}
 	// Two names that would have one identifier keep two.

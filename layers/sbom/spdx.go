@@ -12,6 +12,10 @@ import (
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
 
+// Format changes whenever the same input gives other bytes; whoever keeps
+// documents keeps it with them.
+const Format = "spdx-2"
+
 // SPDX writes the SPDX 2.3 document of an image as JSON:
 // https://spdx.github.io/spdx-spec/v2.3/.
 func SPDX(ctx context.Context, in Input) ([]byte, error) {

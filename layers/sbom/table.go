@@ -76,9 +76,18 @@ func Table(w io.Writer, document []byte) error {
 			from = "base"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", p.PackageName, p.PackageVersion, kindOf(p),
-			p.PackageLicenseDeclared, files[p.PackageSPDXIdentifier], from)
+			shorten(p.PackageLicenseDeclared), files[p.PackageSPDXIdentifier], from)
 	}
 	return t.Flush()
+}
+
+// shorten keeps a column narrow; the document has the whole.
+func shorten(s string) string {
+	const width = 40
+	if len(s) <= width {
+		return s
+	}
+	return s[:width-1] + "…"
 }
 
 // kindOf is the type of a package's purl, or recipe.
