@@ -182,7 +182,7 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (Result, error) {
 		if ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
-		failed.Tried = append(failed.Tried, Attempt{Mirror: clean(p.url), Err: f.shared.logins.redact(err, p.url)})
+		failed.Tried = append(failed.Tried, Attempt{Mirror: clean(p.url), Err: err})
 	}
 	if f.Offline {
 		return Result{}, f.offlineError(r, failed)
@@ -278,6 +278,17 @@ func (r Request) subject() string {
 		return CleanURL(r.URL)
 	}
 	return r.Path
+}
+
+// title is the request in a list of downloads: the file's name, with the
+// folders that say more than a name that is a sha256.
+func (r Request) title() string {
+	dir, name := path.Split(r.subject())
+	if !valid(recipes.Digest(name)) {
+		return name
+	}
+	dir, _, _ = strings.Cut(strings.TrimSuffix(dir, "/"), "/by-hash/")
+	return strings.TrimPrefix(dir, "dists/") + " " + name[:12]
 }
 
 func (r Request) check() error {

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path"
 	"strconv"
 	"time"
 
@@ -42,9 +41,12 @@ func (f *Fetcher) from(ctx context.Context, r Request, p place) (Result, error) 
 			return Result{SHA256: r.SHA256, Size: size}, nil
 		}
 	}
-	task := f.sink().Start("fetch", path.Base(r.subject()))
+	task := f.sink().Start("fetch", r.title())
 	t := &transfer{fetcher: f, request: r, place: p, part: part, task: task}
 	res, err := t.run(ctx)
+	if err != nil {
+		err = f.shared.logins.redact(err, p.url)
+	}
 	task.Done(err)
 	return res, err
 }
