@@ -14,7 +14,7 @@ import (
 // deeper, out of reach. Embedding leaves out symbolic links and folders with a
 // go.mod, both of which validation refuses.
 //
-//go:embed */recipe.yaml all:*/files/* */go/*/*.txt
+//go:embed */recipe.yaml all:*/files/* */go/*/*.txt *.lock
 var builtin embed.FS
 
 // Builtin is the folder of recipes that the program was built with.

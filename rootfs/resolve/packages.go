@@ -12,7 +12,7 @@ import (
 
 // Packages gives what packages pull into an empty root: one name=version each,
 // sorted. Names are those of apk add, or of apt-get install without
-// recommendations. Of the options only those that say where indexes lie count.
+// recommendations. Of the options only Exclude and those that say where indexes lie count.
 func Packages(ctx context.Context, names []string, d recipes.Distro, p recipes.Platform, o Options) ([]string, error) {
 	roots := make([]recipes.Package, len(names))
 	for i, name := range names {
@@ -40,7 +40,7 @@ func apkPackages(ctx context.Context, roots []recipes.Package, p recipes.Platfor
 	if err != nil {
 		return nil, err
 	}
-	packages, err := index.Resolve(apk.Request{Roots: roots})
+	packages, err := index.Resolve(apk.Request{Roots: roots, Exclude: o.Exclude})
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func debPackages(ctx context.Context, roots []recipes.Package, p recipes.Platfor
 	if err != nil {
 		return nil, err
 	}
-	packages, err := index.Resolve(deb.Request{Roots: roots})
+	packages, err := index.Resolve(deb.Request{Roots: roots, Exclude: o.Exclude})
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	Encoder       string
 	EncoderGolden recipes.Digest
 	Go            string
+	// Exclude is what Packages leaves out.
+	Exclude []recipes.Exclude
 	// Locked refuses any change; Refresh resolves everything anew.
 	Locked, Refresh bool
 	// Now is the time that signatures are checked at; zero is the clock's.

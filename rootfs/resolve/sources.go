@@ -69,10 +69,10 @@ func (j *job) others(r *result, layer recipes.Layer) []find {
 	return out
 }
 
-// known finds the old lock's artefact of a source that names its version, so
-// that it need not be fetched to lock it again.
+// known finds the old lock's artefact of a source that names its version: it
+// cannot move, so it is not fetched to lock it again, for a refresh neither.
 func (j *job) known(image *recipes.Image, layer string, kind recipes.Kind, name, version, license string) (recipes.Artifact, bool) {
-	if j.old == nil || j.Refresh {
+	if j.old == nil {
 		return recipes.Artifact{}, false
 	}
 	locked, ok := j.old.Image(image.Ref, image.Platform)
