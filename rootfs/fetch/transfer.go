@@ -324,7 +324,9 @@ func passing(err error, pause time.Duration) (time.Duration, bool) {
 	var answer *answerError
 	var size *SizeError
 	var path *fs.PathError
-	lasting := unreachable(err) || errors.As(err, &answer) || errors.As(err, &size) || errors.As(err, &path)
+	// A folder that does not have the file will not have it in a second.
+	local := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	lasting := local || unreachable(err) || errors.As(err, &answer) || errors.As(err, &size) || errors.As(err, &path)
 	return wait, !lasting
 }
 
