@@ -24,8 +24,13 @@ encoder_tests() {
 
 # alpine_tests draws package sets from the real index and asks the real apk.
 alpine_tests() {
-  SHUDL_TEST_FULL=1 go test -count=1 -timeout 40m -v -run 'Oracle|Real' ./rootfs/apk | tee "$WORK/apk.log" | grep -E '^(---|ok|FAIL|PASS)|sets|seed' | tail -40
+  SHUDL_TEST_FULL=1 go test -count=1 -timeout 40m -v -run 'APK|Real|Recipes' ./rootfs/apk | tee "$WORK/apk.log" | grep -E '^(---|ok|FAIL|PASS)|sets|seed' | tail -40
   grep -q '^ok' "$WORK/apk.log" && ! grep -q -e '--- SKIP' "$WORK/apk.log"
+}
+
+# alpine_boots builds the tests' Alpine images and starts them.
+alpine_boots() {
+  "$ROOT/.ci/alpine-boots" "$BIN/shudl-assemble"
 }
 
 fuzz_tests() {
