@@ -194,7 +194,7 @@ func (w *work) options(lock *recipes.Lock) (assemble.Options, error) {
 	f := w.fetcher(lock)
 	return assemble.Options{
 		Set: w.set, Lock: lock, Refs: w.refs, Platforms: w.platforms, Store: w.store, Fetcher: f,
-		Go: gobin.Options{Version: lock.Go, Fetcher: f}, SourceDate: date,
+		Go: gobin.Options{Version: lock.Go, Fetcher: f, Helper: helperCommand()}, SourceDate: date,
 		Jobs: w.app.jobs, Progress: w.app.sink, Tool: programVersion(),
 	}, nil
 }

@@ -1,25 +1,14 @@
 package gobin
 
 import (
-	"archive/tar"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
-	"sync"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/google/ko/pkg/build"
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
@@ -156,130 +145,32 @@ func compile(ctx context.Context, s *fetch.Store, m Module, src recipes.GoSource
 	if strings.TrimSpace(kind) != "main" {
 		return "", fmt.Errorf("it is the package %s, not a program", strings.TrimSpace(kind))
 	}
-	image, err := runKo(ctx, work, env, src, p)
+	j := job{Dir: work, Env: env, Package: src.Package, Platform: p, LDFlags: src.LDFlags, Output: filepath.Join(dir, "program")}
+	if len(o.Helper) > 0 {
+		err = j.delegate(ctx, o.Helper)
+	} else {
+		err = j.run(ctx)
+	}
 	if err != nil {
 		return "", err
 	}
-	return extract(ctx, s, image, path.Base(src.Package))
+	return take(ctx, s, j.Output)
 }
 
-// process guards the process's environment and log. ko loads packages with
-// that environment whatever it is told, so the forced variables have to be set
-// in it while ko runs, and it writes to that log what would tear progress
-// bars; both are state of the whole process, and so is their lock.
-var process sync.Mutex
-
-// setenv sets variables, silences the log and returns what undoes it.
-func setenv(env []string) (undo func(), err error) {
-	process.Lock()
-	old, out := map[string]*string{}, log.Writer()
-	log.SetOutput(io.Discard)
-	undo = func() {
-		log.SetOutput(out)
-		for name, value := range old {
-			if value == nil {
-				os.Unsetenv(name)
-			} else {
-				os.Setenv(name, *value)
-			}
-		}
-		process.Unlock()
-	}
-	for _, v := range env {
-		name, value, _ := strings.Cut(v, "=")
-		if _, seen := old[name]; !seen {
-			old[name] = nil
-			if was, ok := os.LookupEnv(name); ok {
-				old[name] = &was
-			}
-		}
-		if value == "" && name == "GOROOT" {
-			err = os.Unsetenv(name)
-		} else {
-			err = os.Setenv(name, value)
-		}
-		if err != nil {
-			undo()
-			return nil, err
-		}
-	}
-	return undo, nil
-}
-
-// runKo builds the program onto an empty base.
-func runKo(ctx context.Context, dir string, env []string, src recipes.GoSource, p recipes.Platform) (v1.Image, error) {
-	undo, err := setenv(env)
-	if err != nil {
-		return nil, err
-	}
-	defer undo()
-	base, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{
-		OS: "linux", Architecture: p.Go(), RootFS: v1.RootFS{Type: "layers"},
-	})
-	if err != nil {
-		return nil, err
-	}
-	ref, err := name.ParseReference("localhost/base")
-	if err != nil {
-		return nil, err
-	}
-	b, err := build.NewGo(ctx, dir,
-		build.WithBaseImages(func(context.Context, string) (name.Reference, build.Result, error) { return ref, base, nil }),
-		build.WithPlatforms(string(p)),
-		build.WithTrimpath(true),
-		build.WithDisabledSBOM(),
-		build.WithJobs(1),
-		build.WithConfig(map[string]build.Config{src.Package: {
-			Env:     env,
-			Flags:   build.FlagArray{"-buildvcs=false"},
-			Ldflags: build.StringArray(src.LDFlags),
-		}}),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("ko: %w", err)
-	}
-	result, err := b.Build(ctx, build.StrictScheme+src.Package)
-	if err != nil {
-		return nil, fmt.Errorf("ko: %w", err)
-	}
-	image, ok := result.(v1.Image)
-	if !ok {
-		return nil, fmt.Errorf("ko: it made a %T, not an image", result)
-	}
-	return image, nil
-}
-
-// extract streams the binary out of the last layer of ko's image into the
-// store.
-func extract(ctx context.Context, s *fetch.Store, image v1.Image, program string) (recipes.Digest, error) {
-	layers, err := image.Layers()
+// take puts a file into the store.
+func take(ctx context.Context, s *fetch.Store, name string) (recipes.Digest, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
-	if len(layers) == 0 {
-		return "", errors.New("ko: an image without layers")
-	}
-	in, err := layers[len(layers)-1].Uncompressed()
+	defer f.Close()
+	w, err := s.Create(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer in.Close()
-	for tr := tar.NewReader(in); ; {
-		h, err := tr.Next()
-		if err != nil {
-			return "", fmt.Errorf("ko: no program in its layer: %w", err)
-		}
-		if h.Typeflag != tar.TypeReg || path.Base(h.Name) != program {
-			continue
-		}
-		w, err := s.Create(ctx)
-		if err != nil {
-			return "", err
-		}
-		if _, err := io.Copy(w, tr); err != nil {
-			return "", errors.Join(err, w.Abort())
-		}
-		d, _, err := w.Commit("")
-		return d, err
+	if _, err := io.Copy(w, f); err != nil {
+		return "", errors.Join(err, w.Abort())
 	}
+	d, _, err := w.Commit("")
+	return d, err
 }

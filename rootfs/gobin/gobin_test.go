@@ -6,6 +6,7 @@ import (
 	"context"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -115,6 +116,18 @@ func hello() recipes.GoSource {
 	return recipes.GoSource{Package: helloModule, Version: helloVersion, Into: "usr/bin/hello", LDFlags: []string{"-s", "-w", "-X main.version=7"}}
 }
 
+// TestMain is the helper's command too.
+func TestMain(m *testing.M) {
+	if os.Getenv("GOBIN_TEST_HELPER") != "" {
+		if err := Helper(context.Background(), os.Stdin); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 func TestBuild(t *testing.T) {
 	ctx := context.Background()
 	dir := mirror(t, helloMod)
@@ -172,6 +185,18 @@ func TestBuild(t *testing.T) {
 		again, err := Build(ctx, f.Store, a, src, recipes.LinuxAMD64, Options{Version: version, Command: "/nonexistent/go"})
 		if err != nil || again.SHA256 != first.SHA256 || again.SHA256 != e.SHA256 {
 			t.Errorf("%+v, %v", again, err)
+		}
+	})
+	t.Run("helper", func(t *testing.T) {
+		again := fetcher(t, dir)
+		t.Setenv("GOBIN_TEST_HELPER", "1")
+		t.Setenv("GOFLAGS", "-tags=evil")
+		other, err := Build(ctx, again.Store, a, src, recipes.LinuxAMD64, Options{Helper: []string{os.Args[0]}})
+		if err != nil || other.SHA256 != e.SHA256 {
+			t.Errorf("%s in place of %s, %v", other.SHA256, e.SHA256, err)
+		}
+		if _, err := Build(ctx, fetcher(t, dir).Store, a, src, recipes.LinuxAMD64, Options{Helper: []string{"false"}}); err == nil {
+			t.Error("a helper that fails is no error")
 		}
 	})
 	t.Run("arm64", func(t *testing.T) {

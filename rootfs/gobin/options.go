@@ -30,6 +30,9 @@ type Options struct {
 	// Fetcher, where it is offline or has a bundle, brings the modules: then
 	// the go command never uses the network.
 	Fetcher *fetch.Fetcher
+	// Helper is a command that does nothing but Helper; ko runs in it, so
+	// that its memory is not this process's. Without one, it runs here.
+	Helper []string
 }
 
 // ErrNoGo says that there is no go command on this machine.
