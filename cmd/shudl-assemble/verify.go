@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -119,8 +120,8 @@ func (a *app) sbom() *cobra.Command {
 		Short: "Print the SBOM that is attached to an image",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if format != "spdx-json" && format != "table" {
-				return usage(fmt.Errorf("--format %s: it is spdx-json or table", format))
+			if !slices.Contains([]string{"spdx-json", "cyclonedx-json", "table"}, format) {
+				return usage(fmt.Errorf("--format %s: it is spdx-json, cyclonedx-json or table", format))
 			}
 			platform, err := a.onePlatform()
 			if err != nil {
@@ -140,13 +141,18 @@ func (a *app) sbom() *cobra.Command {
 			if format == "table" {
 				return sbom.Table(a.stdout, document)
 			}
+			if format == "cyclonedx-json" {
+				if document, err = sbom.CycloneDX(document); err != nil {
+					return err
+				}
+			}
 			_, err = a.stdout.Write(document)
 			return err
 		},
 	}
 	keyFlag(cmd, &key)
 	cmd.Flags().BoolVar(&unverified, "unverified", false, "do not check the signature")
-	cmd.Flags().StringVar(&format, "format", "spdx-json", "spdx-json or table")
+	cmd.Flags().StringVar(&format, "format", "spdx-json", "spdx-json, cyclonedx-json or table")
 	cmd.Flags().StringVar(&a.platforms, "platform", "", "of an index: linux/amd64 or linux/arm64 (default: the machine's own)")
 	return cmd
 }

@@ -136,6 +136,9 @@ func (d *describer) annotation(comment string) spdx.Annotation {
 	}
 }
 
+// leftOut begins every annotation that tells of what a recipe dropped.
+const leftOut = "left out by the recipe"
+
 // droppedAnnotations says, once for each reason, what a recipe left out.
 func (d *describer) droppedAnnotations(dropped []Dropped) []spdx.Annotation {
 	type group struct{ reason, archive string }
@@ -158,7 +161,7 @@ func (d *describer) droppedAnnotations(dropped []Dropped) []spdx.Annotation {
 		if g.archive != "" {
 			where = " of " + g.archive
 		}
-		comments = append(comments, fmt.Sprintf("left out by the recipe (%s), paths%s %d: %s",
+		comments = append(comments, fmt.Sprintf(leftOut+" (%s), paths%s %d: %s",
 			g.reason, where, len(paths), strings.Join(paths, ", ")))
 	}
 	sort.Strings(comments)

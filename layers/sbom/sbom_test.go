@@ -116,6 +116,22 @@ func TestGolden(t *testing.T) {
 	golden(t, "postgresql.table.txt", table.Bytes())
 }
 
+func TestCycloneDX(t *testing.T) {
+	raw, _ := describe(t, input())
+	bom, err := sbom.CycloneDX(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := sbom.CycloneDX(raw)
+	if err != nil || !bytes.Equal(bom, again) {
+		t.Errorf("another document the second time: %v", err)
+	}
+	golden(t, "postgresql.cdx.json", bytes.ReplaceAll(bom, []byte(`},{`), []byte("},\n{")))
+	if _, err := sbom.CycloneDX([]byte(`{"spdxVersion":"SPDX-2.2"}`)); err == nil {
+		t.Error("not an SBOM of ours, and taken")
+	}
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
