@@ -48,7 +48,7 @@ func alpineOptions(t testing.TB, mirror string) Options {
 
 func alpineSet(t testing.TB) *recipes.Set {
 	t.Helper()
-	set, err := recipes.Open("../../recipes/testdata/alpine")
+	set, err := recipes.Open("testdata/alpine")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func copyMirror(t testing.TB) string {
 func TestAlpineErrors(t *testing.T) {
 	set := func(packages string) *recipes.Set {
 		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS("../../recipes/testdata/alpine")); err != nil {
+		if err := os.CopyFS(dir, os.DirFS("testdata/alpine")); err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join(dir, "tools/recipe.yaml")
