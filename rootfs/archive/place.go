@@ -44,6 +44,13 @@ func Place(entries []rootfs.Entry, p recipes.Placement) (placed []rootfs.Entry, 
 	return placed, dropped, err
 }
 
+// Without takes out what drops match and changes nothing else: paths, owners
+// and modes stay as a package has them. Hard links whose first name went are
+// retargeted as by Place.
+func Without(entries []rootfs.Entry, drops []recipes.Drop) (kept []rootfs.Entry, dropped []Dropped, err error) {
+	return cut(entries, recipes.Placement{Drop: drops})
+}
+
 // cut is Place without moving anything yet.
 func cut(entries []rootfs.Entry, p recipes.Placement) (kept []rootfs.Entry, dropped []Dropped, err error) {
 	kept = stripped(entries, p.Strip)

@@ -69,7 +69,7 @@ func (c *collector) drop(entries []rootfs.Entry, drops *drops) ([]rootfs.Entry, 
 	if len(applicable) == 0 {
 		return entries, nil
 	}
-	kept, dropped, err := archive.Place(entries, recipes.Placement{Drop: applicable})
+	kept, dropped, err := archive.Without(entries, applicable)
 	if err != nil {
 		return nil, err
 	}
