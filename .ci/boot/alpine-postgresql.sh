@@ -12,6 +12,7 @@ answer=$(psql -h 127.0.0.1 -p 5470 -U postgres -At -c 'CREATE TABLE t AS SELECT 
 grep -qx 500500 <<<"$answer"
 grep -qx 16.15 <<<"$answer"
 [ "$(stat -c %u "$data/data/PG_VERSION")" = 70 ]
+# shellcheck disable=SC2016 # for the shell of the container
 inside server sh -c 'test "$(id -u)" = 70; whoami' | grep -qx postgres
 stopped server INT 30
 prove "PostgreSQL 16.15 serves SQL as uid 70"
