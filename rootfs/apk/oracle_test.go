@@ -57,7 +57,13 @@ var step = regexp.MustCompile(`^\(\d+/\d+\) (.*)$`)
 // answer is what apk says to a set: its steps in order, or a refusal.
 func (o *oracle) answer(t testing.TB, set []string) (steps []string, refused bool, output string) {
 	t.Helper()
-	cmd := o.command(append([]string{"add", "--simulate"}, set...)...)
+	return o.run(t, append([]string{"add", "--simulate"}, set...)...)
+}
+
+// run is what apk says to a command that simulates.
+func (o *oracle) run(t testing.TB, args ...string) (steps []string, refused bool, output string) {
+	t.Helper()
+	cmd := o.command(args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

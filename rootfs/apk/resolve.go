@@ -24,7 +24,8 @@ type Request struct {
 	Held []recipes.Artifact
 	// Exclude leaves packages out, and what only they pull in.
 	Exclude []recipes.Exclude
-	// Upgrade prefers the newest version of everything to what is installed.
+	// Upgrade prefers the newest version of everything to what is installed,
+	// as apk upgrade does on a root whose world holds Roots too.
 	Upgrade bool
 }
 

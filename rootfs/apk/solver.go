@@ -69,7 +69,8 @@ func newSolver(db *universe, world, asked []Dependency, upgrade bool) *solver {
 	}
 	for _, d := range asked {
 		id := s.want(d)
-		s.name[id].asked = true
+		// apk add decides first what it was asked for, apk upgrade does not.
+		s.name[id].asked = !upgrade
 	}
 	sortWorld(s.world, s.names)
 	return s
