@@ -30,11 +30,11 @@ func (a *app) fetch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o, err := w.options(lock)
-			if err != nil {
+			var files []fetch.Bundled
+			err = w.withLock(cmd.Context(), lock, func(o assemble.Options) (err error) {
+				files, err = assemble.Fetch(cmd.Context(), o, target != "")
 				return err
-			}
-			files, err := assemble.Fetch(cmd.Context(), o, target != "")
+			})
 			if err != nil {
 				return err
 			}

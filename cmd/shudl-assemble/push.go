@@ -92,12 +92,12 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	if err != nil {
 		return err
 	}
-	o, err := w.options(lock)
-	if err != nil {
+	var result assemble.Result
+	err = w.withLock(ctx, lock, func(o assemble.Options) (err error) {
+		o.Dest, o.Signer, o.Merge, o.Compression = dest, signer, f.merge, compression
+		result, err = assemble.Run(ctx, o)
 		return err
-	}
-	o.Dest, o.Signer, o.Merge, o.Compression = dest, signer, f.merge, compression
-	result, err := assemble.Run(ctx, o)
+	})
 	a.quiet()
 	if err != nil {
 		return err
