@@ -261,6 +261,29 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
+func TestKeyInTheEnvironment(t *testing.T) {
+	private, public, err := attest.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SHUDL_TEST_PRIVATE", string(private))
+	t.Setenv("SHUDL_TEST_PUBLIC", string(public))
+	key, err := attest.LoadKey("env://SHUDL_TEST_PRIVATE", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := attest.LoadPublicKey("env://SHUDL_TEST_PUBLIC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := attest.KeyID(loaded); err != nil || id != key.ID() {
+		t.Errorf("ids %s, %s, %v", id, key.ID(), err)
+	}
+	if _, err := attest.LoadKey("env://SHUDL_TEST_NOT_SET", nil); err == nil || strings.Contains(err.Error(), "PRIVATE KEY") {
+		t.Errorf("not set: %v", err)
+	}
+}
+
 func TestOtherKeysAreRefused(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -17,12 +18,17 @@ import (
 // ErrPassword says that a private key did not open with the password given.
 var ErrPassword = errors.New("the key does not open with this password: set COSIGN_PASSWORD to the one that it was made with")
 
-// LoadKey reads a private key as `cosign generate-key-pair` writes it. The
-// scrypt that guards it takes a tenth of a second: load a key once.
+// envPrefix begins a key that lies in an environment variable, as with
+// cosign.
+const envPrefix = "env://"
+
+// LoadKey reads a private key as `cosign generate-key-pair` writes it, from a
+// file or, as env://NAME, from an environment variable. The scrypt that guards
+// it takes a tenth of a second: load a key once.
 func LoadKey(path string, password []byte) (*Key, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
 	key, err := ParseKey(data, password)
 	if err != nil {
@@ -30,6 +36,22 @@ func LoadKey(path string, password []byte) (*Key, error) {
 	}
 	key.Path = path
 	return key, nil
+}
+
+// readKey reads the PEM of a private or public key.
+func readKey(path string) ([]byte, error) {
+	if name, ok := strings.CutPrefix(path, envPrefix); ok {
+		value := os.Getenv(name)
+		if value == "" {
+			return nil, fmt.Errorf("key %s: the variable is empty or not set", path)
+		}
+		return []byte(value), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	return data, nil
 }
 
 // ParseKey reads a private key from its PEM form.
@@ -66,11 +88,11 @@ func GenerateKey(password []byte) (private, public []byte, err error) {
 	return pair.PrivateBytes, pair.PublicBytes, nil
 }
 
-// LoadPublicKey reads a public key in PEM form.
+// LoadPublicKey reads a public key in PEM form, from a file or env://NAME.
 func LoadPublicKey(path string) (crypto.PublicKey, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
+		return nil, err
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(data)
 	if err != nil {
