@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,12 +57,13 @@ func (m *messages) Close() {}
 type plain struct {
 	messages
 	running map[*plainTask]bool
+	told    map[string]bool // errors: one that ends all tasks is told once
 	stop    chan struct{}
 	once    sync.Once
 }
 
 func newPlain(w io.Writer) *plain {
-	p := &plain{messages: messages{w: w}, running: map[*plainTask]bool{}, stop: make(chan struct{})}
+	p := &plain{messages: messages{w: w}, running: map[*plainTask]bool{}, told: map[string]bool{}, stop: make(chan struct{})}
 	go p.beat()
 	return p
 }
@@ -110,10 +113,20 @@ func (t *plainTask) Done(err error) {
 	defer t.sink.mu.Unlock()
 	delete(t.sink.running, t)
 	if err != nil {
-		fmt.Fprintf(t.sink.w, "%s: %s\n", t.what, redact(err.Error()))
+		t.sink.failed(t.what, err)
 		return
 	}
 	fmt.Fprintf(t.sink.w, "%s %s%.1f s\n", t.what, t.amount(), time.Since(t.since).Seconds())
+}
+
+// failed tells why a task ended, unless another's end was its cause.
+func (p *plain) failed(what string, err error) {
+	text := redact(err.Error())
+	if p.told[text] || errors.Is(err, context.Canceled) {
+		return
+	}
+	p.told[text] = true
+	fmt.Fprintf(p.w, "%s: %s\n", what, text)
 }
 
 func (t *plainTask) amount() string {

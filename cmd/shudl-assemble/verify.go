@@ -52,7 +52,6 @@ func (a *app) verifyAll(ctx context.Context, refs []string, o verify.Options) er
 		report, err := verify.Verify(ctx, ref, o)
 		reports = append(reports, report)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", ref, err)
 			if len(refs) > 1 {
 				a.sink.Say("error: %v", err)
 			}
