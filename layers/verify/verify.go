@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -191,8 +192,11 @@ func (c *checker) signature(ctx context.Context, m publish.Manifest, platform st
 		if item.Content, err = publish.ReadSmall(ctx, c.repo, item.Descriptor); err == nil {
 			var signed string
 			if signed, err = c.verifier.Signature(ctx, item, subject); err == nil {
-				f.Found = "signed as " + signed
-				return c.pass(f)
+				if imageOf(signed) == imageOf(c.repo.Name()) {
+					f.Found = "signed as " + signed
+					return c.pass(f)
+				}
+				err = fmt.Errorf("signed as %s, which is another image", signed)
 			}
 		}
 		why = append(why, err.Error())
@@ -200,6 +204,16 @@ func (c *checker) signature(ctx context.Context, m publish.Manifest, platform st
 	f.Found = strings.Join(why, "; ")
 	f.Advice = "name the key that signed it with --key; if that is the right one, do not use this image"
 	return c.fail(ErrNoMatch, f)
+}
+
+// imageOf is the image's own name in what a signature names. Registry and
+// path may differ, as after a copy; a signed image under another image's name
+// is not what its reader asks for.
+func imageOf(repository string) string {
+	image := path.Base(repository)
+	image, _, _ = strings.Cut(image, "@")
+	image, _, _ = strings.Cut(image, ":")
+	return image
 }
 
 // Items reads what lies under one of cosign's tags.

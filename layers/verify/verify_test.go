@@ -183,6 +183,19 @@ func TestRefusals(t *testing.T) {
 			retag(t, repo, manifestAt(t, repo, attest.SignatureTag(hex(t, signed))), attest.SignatureTag(hex(t, other)))
 			retag(t, repo, other, "1")
 		}},
+		"another signed image under this name": {want: verify.ErrNoMatch, make: func(t *testing.T, dest string) {
+			r := release(t, "content", "amd64")
+			r.Name = "trino"
+			from := push(t, dest, r, key)
+			d, err := publish.ParseDestination(dest, options(key).Registry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref := publish.Reference{Repository: from, Image: "minio", Tag: "1"}
+			if _, err := publish.Copy(t.Context(), ref, d, publish.Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}},
 		"no SBOM": {want: verify.ErrAttestation, make: func(t *testing.T, dest string) {
 			r := release(t, "content", "amd64")
 			r.Images[0].Attestations = nil
