@@ -97,6 +97,7 @@ func genericPURL(name, version string, p recipes.Platform) string {
 // ancestors' included.
 func (j *job) checkPython(ctx context.Context, l *recipes.Lock, r *result) error {
 	var files []pypi.File
+	var without []recipes.Exclude
 	own := false
 	for _, image := range r.chain {
 		locked, ok := l.Image(image.Ref, image.Platform)
@@ -104,6 +105,9 @@ func (j *job) checkPython(ctx context.Context, l *recipes.Lock, r *result) error
 			return fmt.Errorf("image %s is not locked", image.Ref)
 		}
 		for _, layer := range image.Layers {
+			if len(layer.PyPI) > 0 {
+				without = append(without, layer.Excludes...)
+			}
 			for _, src := range layer.PyPI {
 				name, _, err := pypi.ParseRequirement(src.Requirement)
 				if err != nil {
@@ -127,7 +131,7 @@ func (j *job) checkPython(ctx context.Context, l *recipes.Lock, r *result) error
 				return err
 			}
 		}
-		err = pypi.Check(ctx, j.Fetcher.Store, target, files)
+		err = pypi.Check(ctx, j.Fetcher.Store, target, files, without...)
 	}
 	if err != nil {
 		return fmt.Errorf("image %s on %s: %w", r.image.Ref, r.image.Platform, err)
