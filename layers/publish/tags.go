@@ -87,7 +87,8 @@ func (p *publication) compareTag(ctx context.Context, tag string, d ocispec.Desc
 		mine, ok := ours[platform]
 		switch {
 		case ok && tag == p.release.Fixed && mine.Digest != old.Digest:
-			return fmt.Errorf("%w: %s never moves and is %s for %s; this build is %s",
+			return fmt.Errorf("%w: %s never moves and is %s for %s; this build of the same recipe and lock is %s: "+
+				"was the other made by another version of this program? Remove it, or publish elsewhere",
 				ErrMoved, p.repo.Reference(tag), old.Digest, platform, mine.Digest)
 		case ok:
 		case !p.options.Merge:
