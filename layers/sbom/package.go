@@ -161,8 +161,8 @@ func (d *describer) droppedAnnotations(dropped []Dropped) []spdx.Annotation {
 		if g.archive != "" {
 			where = " of " + g.archive
 		}
-		comments = append(comments, fmt.Sprintf(leftOut+" (%s), paths%s %d: %s",
-			g.reason, where, len(paths), strings.Join(paths, ", ")))
+		comments = append(comments, fmt.Sprintf(leftOut+" (%s): %d paths%s: %s",
+			g.reason, len(paths), where, strings.Join(paths, ", ")))
 	}
 	sort.Strings(comments)
 	annotations := make([]spdx.Annotation, 0, len(comments))

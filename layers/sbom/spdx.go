@@ -14,7 +14,7 @@ import (
 
 // Format changes whenever the same input gives other bytes; whoever keeps
 // documents keeps it with them.
-const Format = "spdx-2"
+const Format = "spdx-3"
 
 // SPDX writes the SPDX 2.3 document of an image as JSON:
 // https://spdx.github.io/spdx-spec/v2.3/.
