@@ -310,7 +310,7 @@ func TestRefused(t *testing.T) {
 	for want, change := range map[string]func(*recipes.Artifact, *recipes.GoSource, *Options){
 		"the lock builds Go programs with go1.0": func(_ *recipes.Artifact, _ *recipes.GoSource, o *Options) { o.Version = "go1.0" },
 		"the lock says h1:other":                 func(a *recipes.Artifact, _ *recipes.GoSource, _ *Options) { a.Checksum = "h1:other" },
-		"run `shudl-assemble lock`":              func(_ *recipes.Artifact, s *recipes.GoSource, _ *Options) { s.Version = "v1.2.4" },
+		"v1.2.4":                                 func(_ *recipes.Artifact, s *recipes.GoSource, _ *Options) { s.Version = "v1.2.4" },
 		"the package lib, not a program": func(_ *recipes.Artifact, s *recipes.GoSource, _ *Options) {
 			s.Package += "/lib"
 		},
@@ -344,6 +344,23 @@ func TestReplaceRefused(t *testing.T) {
 	user(t, dir)
 	if _, _, err := Resolve(context.Background(), fetcher(t, dir), hello(), "l"); err == nil || !strings.Contains(err.Error(), "replace") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A module of another version than the recipe names is made anew.
+func TestStaleModule(t *testing.T) {
+	dir := mirror(t, helloMod)
+	user(t, dir)
+	f := fetcher(t, dir)
+	a, m, err := Resolve(t.Context(), f, hello(), "l")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := hello()
+	src.GoMod, src.GoSum = strings.ReplaceAll(string(m.GoMod), helloVersion, "v1.0.0"), strings.ReplaceAll(string(m.GoSum), helloVersion, "v1.0.0")
+	again, fresh, err := Resolve(t.Context(), f, src, "l")
+	if err != nil || again != a || fresh.digest() != m.digest() {
+		t.Errorf("%+v, %v", again, err)
 	}
 }
 

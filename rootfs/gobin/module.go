@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,14 +103,19 @@ func (m Module) hash(v module.Version) (string, error) {
 	return "", fmt.Errorf("go.sum.txt has no hash of %s", v)
 }
 
-// moduleOf returns the module of a source: the recipe's, the one that was
-// generated before, or with a toolchain a new one. Generating takes no
+// moduleOf returns the module of a source: the recipe's where that is of the
+// version that the recipe names, the one that was generated before, or with a
+// toolchain a new one. Generating takes no
 // decision: the versions follow from the program's own go.mod by minimal
 // version selection, and the checksum database answers for the hashes.
 func moduleOf(ctx context.Context, s *fetch.Store, src recipes.GoSource, o Options) (Module, error) {
 	if src.GoMod != "" && src.GoSum != "" {
 		m := Module{GoMod: []byte(src.GoMod), GoSum: []byte(src.GoSum)}
-		return m, m.fits(src)
+		err := m.fits(src)
+		var stale *staleError
+		if err == nil || !errors.As(err, &stale) {
+			return m, err
+		}
 	}
 	key := src.Package + "@" + src.Version + " " + src.Module
 	if data, ok := s.Record("gomod", key); ok {
@@ -133,6 +139,16 @@ func moduleOf(ctx context.Context, s *fetch.Store, src recipes.GoSource, o Optio
 	return m, s.SetRecord("gomod", key, data)
 }
 
+// staleError says that a module is that of another version.
+type staleError struct {
+	src  recipes.GoSource
+	have module.Version
+}
+
+func (e *staleError) Error() string {
+	return fmt.Sprintf("the recipe names %s@%s, its go.mod.txt %s: run `shudl-assemble lock` to write it anew", e.src.Package, e.src.Version, e.have)
+}
+
 // fits holds a module to the version that the recipe names.
 func (m Module) fits(src recipes.GoSource) error {
 	v, err := m.main(src.Package)
@@ -140,7 +156,7 @@ func (m Module) fits(src recipes.GoSource) error {
 		return err
 	}
 	if v.Version != src.Version || src.Module != "" && v.Path != src.Module {
-		return fmt.Errorf("the recipe names %s@%s, its go.mod.txt %s: run `shudl-assemble lock` to write it anew", src.Package, src.Version, v)
+		return &staleError{src, v}
 	}
 	return nil
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/gobin"
 )
 
-// program pins a Go program. Where its recipe has no generated module yet,
-// the files of that are kept for the recipe's folder.
+// program pins a Go program. Where its recipe has no generated module yet, or
+// that of another version, the files are kept for the recipe's folder.
 func (j *job) program(ctx context.Context, f *fetch.Fetcher, image *recipes.Image, src recipes.GoSource, layer string) (recipes.Artifact, error) {
 	a, module, err := gobin.Resolve(ctx, f, src, layer)
-	if err != nil || src.GoMod != "" && src.GoSum != "" {
+	if err != nil || src.GoMod == string(module.GoMod) && src.GoSum == string(module.GoSum) {
 		return a, err
 	}
 	j.mu.Lock()
