@@ -217,13 +217,17 @@ func difference(mine, theirs []string) string {
 // refusals. SHUDL_TEST_FULL=1 asks as much as CI does, SHUDL_TEST_SETS more.
 func TestSolveAgreesWithAPK(t *testing.T) {
 	ix := realPackages(t)
-	plain, hard := 6, 1
+	plain, hard := 3, 1
 	if full() {
 		plain, hard = environment(t, "SHUDL_TEST_SETS", 300), 14
 	}
 	fresh := uint64(environment(t, "SHUDL_TEST_SEED", int(time.Now().UnixNano())))
 	t.Logf("fresh seed: %d (SHUDL_TEST_SEED repeats it)", fresh)
-	for _, seed := range []uint64{fixedSeed, fresh} {
+	seeds := []uint64{fresh}
+	if full() {
+		seeds = []uint64{fixedSeed, fresh}
+	}
+	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			var sets [2][][]string
 			for i, set := range append(draw(ix, seed, plain), special(ix, seed, hard)...) {

@@ -42,7 +42,7 @@ func TestLoadRealBranch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = 23032
+	const want = 23030
 	if n := len(ix.Packages); n != want {
 		t.Errorf("%d packages, want %d", n, want)
 	}

@@ -24,7 +24,7 @@ type oracle struct {
 func newOracle(t testing.TB, onMinirootfs bool) *oracle {
 	t.Helper()
 	needsAPK(t)
-	o := &oracle{root: minirootfs(t), keys: shared(t, "keys")}
+	o := &oracle{root: minirootfs(t, "./lib", "./usr/lib", "./sbin/apk"), keys: shared(t, "keys")}
 	o.repositories = filepath.Join(t.TempDir(), "repositories")
 	branch := shared(t, "v3.19")
 	lines := fmt.Sprintf("%s/main\n%s/community\n", branch, branch)

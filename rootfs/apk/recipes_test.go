@@ -57,6 +57,9 @@ func TestRecipesResolveAsAPKDoes(t *testing.T) {
 			continue
 		}
 		asked[key] = true
+		if !full() && image != "patroni" {
+			continue // the largest shows that the whole works
+		}
 		refused := count.refused
 		count.compare(t, ix, o, root, set)
 		if java25 := strings.Contains(key, "openjdk25"); (count.refused > refused) != java25 {

@@ -36,12 +36,14 @@ func shared(t testing.TB, parts ...string) string {
 	return path
 }
 
-// minirootfs unpacks Alpine's real minirootfs with the host's tar.
-func minirootfs(t testing.TB) string {
+// minirootfs unpacks Alpine's real minirootfs, or only some members of it,
+// with the host's tar.
+func minirootfs(t testing.TB, members ...string) string {
 	t.Helper()
 	archive := shared(t, "v3.19", "releases", "x86_64", "alpine-minirootfs-3.19.4-x86_64.tar.gz")
 	root := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", archive, "-C", root, "--exclude=./dev/*").CombinedOutput(); err != nil {
+	args := append([]string{"-xzf", archive, "-C", root, "--exclude=./dev/*"}, members...)
+	if out, err := exec.Command("tar", args...).CombinedOutput(); err != nil {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
 	return root
