@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.PersistentFlags().StringVar(&a.progressMode, "progress", "auto", "how work is shown on standard error: auto, plain, json or quiet")
-	root.PersistentFlags().StringVar(&a.cache, "cache", "", "folder of the content store (default: shudl-assemble in the user's cache folder)")
+	root.PersistentFlags().StringVar(&a.cache, "cache", "", "`DIR` of the content store (default: shudl-assemble in the user's cache folder)")
 	root.AddCommand(a.push(), a.build(), a.plan(), a.lock(), a.fetch(), a.resolve(), a.verify(), a.sbom(), a.copy(),
 		a.cacheCommand(), a.version(), a.helper(), exitStatusTopic())
 	for _, cmd := range root.Commands() {
@@ -115,17 +115,17 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // sourceFlags are those of every command that fetches.
 func (a *app) sourceFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "NAME=URL: ask this mirror first, for alpine, debian, debian-security, maven, pypi or go; file:DIR is a folder")
-	f.StringVar(&a.keyring, "keyring", "", "folder with more public keys, for mirrors of one's own")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "`NAME=URL` of a mirror to ask first, for alpine, debian, debian-security, maven, pypi or go; file:DIR is a folder")
+	f.StringVar(&a.keyring, "keyring", "", "`DIR` with more public keys, for mirrors of one's own")
 	f.BoolVar(&a.offline, "offline", false, "use the store, the bundle and file: mirrors only")
-	f.StringVar(&a.bundle, "bundle", "", "file that `fetch --bundle` wrote")
+	f.StringVar(&a.bundle, "bundle", "", "`FILE` that fetch --bundle wrote")
 	f.IntVar(&a.jobs, "jobs", 0, "how much runs at a time (default: one for each processor)")
 }
 
 // imageFlags are those of every command that works on recipes.
 func (a *app) imageFlags(f *pflag.FlagSet) {
 	a.sourceFlags(f)
-	f.StringVar(&a.recipesDir, "recipes", "", "folder of recipes (default: recipes/ here, else the built-in ones)")
+	f.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
 	f.StringVar(&a.platforms, "platform", "", "linux/amd64, linux/arm64, both with a comma, or all (default: the machine's own)")
 }
 

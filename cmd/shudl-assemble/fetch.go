@@ -56,7 +56,7 @@ func (a *app) fetch() *cobra.Command {
 	a.imageFlags(cmd.Flags())
 	a.lockedFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&all, "all", false, "all images of the distro")
-	cmd.Flags().Lookup("bundle").Usage = "write everything into this file, for --offline --bundle FILE elsewhere"
+	cmd.Flags().Lookup("bundle").Usage = "write everything into this `FILE`, for --offline --bundle FILE elsewhere"
 	return cmd
 }
 

@@ -35,7 +35,7 @@ func (a *app) push() *cobra.Command {
 		},
 	}
 	a.makeFlags(cmd, &f)
-	cmd.Flags().StringVar(&f.key, "key", "", "private key in cosign's format, opened with COSIGN_PASSWORD (default: the user's own, made on first use, for folders and loopback registries only)")
+	cmd.Flags().StringVar(&f.key, "key", "", "private key `FILE` in cosign's format, opened with COSIGN_PASSWORD (default: the user's own, made on first use, for folders and loopback registries only)")
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }
@@ -58,7 +58,7 @@ func (a *app) makeFlags(cmd *cobra.Command, f *makeFlags) {
 	a.lockedFlag(cmd.Flags())
 	a.outputFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&f.all, "all", false, "all images of the distro")
-	cmd.Flags().StringVar(&f.to, "to", defaultDest, "destination: oci:DIR, or a registry path such as ghcr.io/org/repo")
+	cmd.Flags().StringVar(&f.to, "to", defaultDest, "`DEST`, which is oci:DIR, or a registry path such as ghcr.io/org/repo")
 	cmd.Flags().StringVar(&f.compress, "compression", "gzip", "of layers: gzip or zstd")
 	cmd.ValidArgsFunction = a.completeImages
 }

@@ -92,7 +92,7 @@ func writeReport(w io.Writer, r verify.Report) {
 }
 
 func keyFlag(cmd *cobra.Command, key *string) {
-	cmd.Flags().StringVar(key, "key", "", "public key in PEM (default: that of the user's own key)")
+	cmd.Flags().StringVar(key, "key", "", "public key `FILE` in PEM (default: that of the user's own key)")
 }
 
 // publicKey reads a public key, the user's own where none is named.

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An interrupt in the middle of a download ends the command with 130 at once,
+// and leaves neither lock nor layout nor temporary files.
+func TestInterrupt(t *testing.T) {
+	asked := make(chan struct{}, 16)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100000")
+		w.Write(make([]byte, 1000))
+		w.(http.Flusher).Flush()
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("HOME", dir)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
+	var out, errs bytes.Buffer
+	done := make(chan int)
+	go func() {
+		done <- run([]string{"push", "base-alpine", "--mirror", "alpine=" + server.URL, "--cache", "store", "--progress", "quiet"}, &out, &errs)
+	}()
+	select {
+	case <-asked:
+	case got := <-done:
+		t.Fatalf("it ended before the download, exit %d: %s", got, errs.String())
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-done:
+		if got != 130 || !strings.Contains(errs.String(), "error: interrupted") {
+			t.Errorf("exit %d: %s", got, errs.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on after an interrupt")
+	}
+	for _, pattern := range []string{"*.lock", "shudl-images/*", "store/tmp/*", "store/sha256/*/*"} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
