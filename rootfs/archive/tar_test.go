@@ -16,106 +16,12 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
 // xzHello is a tar of the file a with "hello\n" in it, packed by XZ Utils
 // (xz -0): there is no encoder among the dependencies.
 const xzHello = `/Td6WFoAAATm1rRGAgAhAQwAAACPmEGc4Af/AFJdADCAM1AYaImC7aeAafrabrgkdh43bbouA6srnH2w1DuTJq2zqIefLTwfeVDcKBEyddQgBDfxl99s85FLyZM1bTeN5icgid0VSgz9+JdrRofX9wAAAAAqzn7F74jfegABboAQAAAA+l1UELHEZ/sCAAAAAARZWg==`
-
-func newStore(t testing.TB) *fetch.Store {
-	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func keepBytes(t testing.TB, s *fetch.Store, data []byte) recipes.Digest {
-	t.Helper()
-	w, err := s.Create(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-type member struct {
-	tar.Header
-	data string
-}
-
-func file(name, data string) member {
-	return member{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, ModTime: time.Unix(1700000000, 0)}, data}
-}
-
-func link(kind byte, name, target string) member {
-	return member{tar.Header{Name: name, Typeflag: kind, Linkname: target, Mode: 0o777}, ""}
-}
-
-func dir(name string) member {
-	return member{tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755}, ""}
-}
-
-func makeTar(t testing.TB, members ...member) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, m := range members {
-		h := m.Header
-		h.Size = int64(len(m.data))
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, m.data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func opener(data []byte) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
-}
-
-func contentOf(t testing.TB, e rootfs.Entry) string {
-	t.Helper()
-	r, err := e.Content.Open(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-func paths(entries []rootfs.Entry) string {
-	var out []string
-	for _, e := range entries {
-		s := string(e.Type) + " " + e.Path
-		if e.Link != "" {
-			s += " > " + e.Link
-		}
-		out = append(out, s)
-	}
-	return strings.Join(out, "\n")
-}
 
 func TestTarEntries(t *testing.T) {
 	ctx, s := context.Background(), newStore(t)
