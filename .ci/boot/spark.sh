@@ -6,12 +6,14 @@ user=$(user_of spark)
 container master spark SPARK_BIND_ADDRESS=127.0.0.1 SPARK_DAEMON_MEMORY=256m
 start master
 alive master 120 curl -fs http://127.0.0.1:8080/json/
-container worker spark SPARK_BIND_ADDRESS=127.0.0.1 SPARK_DAEMON_MEMORY=256m SPARK_WORKER_CORES=2 SPARK_WORKER_MEMORY=1g \
+container worker spark SPARK_BIND_ADDRESS=127.0.0.1 SPARK_DAEMON_MEMORY=256m SHUDL_LOG_FORMAT=json SPARK_WORKER_CORES=2 SPARK_WORKER_MEMORY=1g \
   --mount "$(volume worker "$user"):/opt/spark/work-dir" -- worker spark://127.0.0.1:7077
 start worker
 alive worker 120 sh -c 'curl -fs http://127.0.0.1:8080/json/ | jq -e ".aliveworkers == 1"'
 inside master spark-health
 inside worker spark-health
+# shellcheck disable=SC2016 # for the inner shell
+until_true 30 sh -c 'grep -m 1 "Successfully registered with master" "$1" | jq -e .message' - "$BOOT/worker/log"
 prove "master and worker as uid ${user%%:*}, read-only root"
 
 mkdir "$BOOT/job"

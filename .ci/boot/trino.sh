@@ -2,13 +2,13 @@
 # Trino to SERVER STARTED, and a query on tpch.
 . "$(dirname "$0")/lib.sh"
 
-container trino trino TRINO_BIND_ADDRESS=127.0.0.1 TRINO_INTERNAL_ADDRESS=127.0.0.1 JAVA_OPTS=-Xmx1G \
+container trino trino TRINO_BIND_ADDRESS=127.0.0.1 TRINO_INTERNAL_ADDRESS=127.0.0.1 SHUDL_LOG_FORMAT=json JAVA_OPTS=-Xmx1G \
   TRINO_ICEBERG_REST_URI=http://127.0.0.1:19120/iceberg/ TRINO_S3_ENDPOINT=http://127.0.0.1:9000 TRINO_S3_ACCESS_KEY=k TRINO_S3_SECRET_KEY=s \
   --mount "$(volume trino "$(user_of trino)"):/data/trino"
 start trino
 alive trino 300 inside trino /usr/lib/trino/bin/health-check
-grep -q 'SERVER STARTED' "$BOOT/trino/log"
-prove "SERVER STARTED as uid $(user_of trino | cut -d: -f1), read-only root"
+grep -m 1 'SERVER STARTED' "$BOOT/trino/log" | jq -e .message >/dev/null
+prove "SERVER STARTED (in JSON) as uid $(user_of trino | cut -d: -f1), read-only root"
 
 # query SQL prints the rows of the answer as JSON, a line each.
 query() {
