@@ -102,6 +102,16 @@ func TestBuild(t *testing.T) {
 			t.Error("a helper that fails is no error")
 		}
 	})
+	t.Run("fresh caches", func(t *testing.T) {
+		if os.Getenv("SHUDL_TEST_NETWORK") != "1" {
+			t.Skip("it compiles the standard library anew: set SHUDL_TEST_NETWORK=1 for the long tests")
+		}
+		again := fetcher(t, dir)
+		other, err := Build(ctx, again.Store, a, src, recipes.LinuxAMD64, Options{Cache: t.TempDir(), ModCache: modCache(t)})
+		if err != nil || other.SHA256 != e.SHA256 {
+			t.Errorf("%s in place of %s, %v", other.SHA256, e.SHA256, err)
+		}
+	})
 	t.Run("arm64", func(t *testing.T) {
 		e, err := Build(ctx, f.Store, a, src, recipes.LinuxARM64, Options{})
 		if err != nil {
