@@ -6,7 +6,7 @@ both_platforms() {
   mkdir -p "$WORK/p" && chown 10101:10101 "$WORK/p"
   (cd "$WORK/p" && as_user 10101 022 UTC 2 "$BIN/shudl-assemble" build base-java postgresql patroni --distro debian --platform all --output refs >"$WORK/p/refs")
   for image in base-java postgresql patroni; do
-    tag=$(sed -E 's/@.*//' "$WORK/p/refs" | awk -F: -v i="$image" '$1 ~ i "$" {print $NF}' | grep -vE -- '-[0-9a-f]{8}-debian$' | head -n 1)
+    tag=$(sed -nE "s#^.*/$image:([^@]*)@.*#\\1#p" "$WORK/p/refs" | head -n 1)
     mkdir -p "$WORK/p/one"
     skopeo --insecure-policy --override-arch arm64 copy -q "oci:$WORK/p/shudl-images/$image:$tag" "oci:$WORK/p/one/$image:$tag"
     umoci unpack --image "$WORK/p/one/$image:$tag" "$WORK/p/bundle-$image"

@@ -1,52 +1,49 @@
 # Every image, read by tools that are not ours.
 # shellcheck shell=bash
 
-POLICY=$WORK/policy.json
+# tags lists FOLDER IMAGE TAG, a line for each image that was pushed. The
+# folder is the image's name; of a second stream it is NAME-MAJOR.
+tags() {
+  sed -E 's/@.*//; s#^.*/##' "$WORK/a/refs" | awk -F: '{ folder = $1; if (seen[$1]++) { split($2, v, "."); folder = $1 "-" v[1] } print folder, $1, $2 }'
+}
 
-# one_tag IMAGE TAG: a layout of one tag, made by skopeo, as tools want it
-# that take one image per layout.
+# one_tag FOLDER IMAGE TAG prints a layout of one tag, made by skopeo, as
+# tools want it that take one image per layout.
 one_tag() {
-  local image=$1 tag=$2 dir=$WORK/one/$1
-  printf '{"default":[{"type":"insecureAcceptAnything"}]}\n' >"$POLICY"
+  local dir=$WORK/one/$1
   if [ ! -d "$dir" ]; then
-    mkdir -p "$dir"
-    skopeo --policy "$POLICY" copy -q "oci:$IMAGES_A/$image:$tag" "oci:$dir:$tag"
+    mkdir -p "$WORK/one"
+    skopeo --insecure-policy copy -q "oci:$IMAGES_A/$2:$3" "oci:$dir:$3" >&2
   fi
   printf '%s' "$dir"
 }
 
-# tags lists IMAGE TAG, one moving tag for each image: what a user types.
-tags() {
-  sed -E 's/@.*//' "$WORK/a/refs" | awk -F: '{print $1, $NF}' | while read -r image tag; do
-    case $tag in *-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-debian) continue ;; esac
-    printf '%s %s\n' "${image##*/}" "$tag"
-  done | sort -u
-}
-
+# read_layouts reads each image in place with skopeo, its moving tag too, and
+# holds a one-tag copy to oci-image-tool.
 read_layouts() {
-  local image tag dir
-  tags | while read -r image tag; do
-    skopeo --policy /dev/null inspect --raw "oci:$IMAGES_A/$image:$tag" >"$WORK/raw" 2>/dev/null ||
-      skopeo inspect "oci:$IMAGES_A/$image:$tag" >"$WORK/raw"
-    dir=$(one_tag "$image" "$tag")
+  local folder image tag dir
+  tags | while read -r folder image tag; do
+    skopeo inspect "oci:$IMAGES_A/$image:$tag" | jq -e .Digest >/dev/null
+    dir=$(one_tag "$folder" "$image" "$tag")
     oci-image-tool validate --type image --ref "name=$tag" "$dir"
   done
+  skopeo inspect "oci:$IMAGES_A/postgresql:17-debian" | jq -r '.Name, .Digest'
 }
 
 unpack_images() {
-  local image tag dir
-  tags | while read -r image tag; do
-    dir=$(one_tag "$image" "$tag")
-    [ -d "$WORK/bundle/$image" ] || {
-      mkdir -p "$WORK/bundle"
-      umoci unpack --image "$dir:$tag" "$WORK/bundle/$image"
-    }
-    find "$WORK/bundle/$image/rootfs" -xdev -perm /6000 -type f | grep . && exit 1
-    true
+  local folder image tag dir
+  mkdir -p "$WORK/bundle"
+  tags | while read -r folder image tag; do
+    dir=$(one_tag "$folder" "$image" "$tag")
+    [ -d "$WORK/bundle/$folder" ] || umoci unpack --image "$dir:$tag" "$WORK/bundle/$folder"
+    if find "$WORK/bundle/$folder/rootfs" -xdev -type f -perm /6000 | grep .; then
+      echo "$folder has setuid files"
+      exit 1
+    fi
   done
 }
 
-# start_registry runs Debian's docker-registry on loopback for one command.
+# with_registry PORT COMMAND... runs Debian's docker-registry on loopback for one command.
 with_registry() {
   local port=$1 pid rc
   shift

@@ -1,23 +1,42 @@
 # What the lock says, what the SBOM says and what a scanner finds are one.
 # shellcheck shell=bash
 
+# locked_packages TAG lists "name version" of the distro packages that the
+# lock has for the image with this tag and for its ancestors.
+locked_packages() {
+  python3 - "$WORK/plan.json" "$ROOT/recipes/debian.lock" "$1" <<'PY'
+import json, sys
+plan, lock, tag = json.load(open(sys.argv[1])), json.load(open(sys.argv[2])), sys.argv[3]
+images = {p["image"]: p for p in plan["images"]}
+image = next(p["image"] for p in plan["images"] if p["tag"] == tag)
+while image:
+    for locked in lock["images"]:
+        if locked["image"] == image and locked["platform"] == "linux/amd64":
+            for a in locked["artifacts"]:
+                if a["kind"] == "deb":
+                    print(a["name"], a["version"])
+    image = images[image].get("parent")
+PY
+}
+
 # distro_packages compares names and versions of distro packages three times
-# over: the lock with the parents', the SBOM, and syft.
+# over: the lock with the parents', the SBOM, and what syft finds.
 distro_packages() {
-  local image tag dir n bad=0
-  tags | while read -r image tag; do
-    dir=$(one_tag "$image" "$tag")
-    (cd "$WORK/a" && as_user 10101 022 UTC 2 "$BIN/shudl-assemble" sbom --format spdx-json "oci:shudl-images/$image:$tag" >"$WORK/sbom-$image.json")
-    jq -r '.packages[].externalRefs[]? | select(.referenceType == "purl") | .referenceLocator | select(startswith("pkg:deb/"))' "$WORK/sbom-$image.json" |
-      sed -E 's#^pkg:deb/[a-z]+/##; s#\?.*##; s#@# #' | python3 -c 'import sys, urllib.parse; print(urllib.parse.unquote(sys.stdin.read()), end="")' | sort -u >"$WORK/sbom-$image.txt"
-    SYFT_CHECK_FOR_APP_UPDATE=false syft scan -q "oci-dir:$dir" --select-catalogers dpkg -o json |
-      jq -r '.artifacts[] | select(.type == "deb") | "\(.name) \(.version)"' | sort -u >"$WORK/syft-$image.txt"
-    (cd "$WORK/a" && as_user 10101 022 UTC 2 "$BIN/shudl-assemble" plan --distro debian --packages "$image" 2>/dev/null) | sort -u >"$WORK/lock-$image.txt" || true
-    n=$(wc -l <"$WORK/sbom-$image.txt")
-    diff "$WORK/sbom-$image.txt" "$WORK/syft-$image.txt" || bad=1
-    diff "$WORK/sbom-$image.txt" "$WORK/lock-$image.txt" || bad=1
-    figure "distro packages of $image: lock $(wc -l <"$WORK/lock-$image.txt"), SBOM $n, syft $(wc -l <"$WORK/syft-$image.txt")"
-    [ "$n" -gt 0 ] && [ "$bad" -eq 0 ]
+  local folder image tag dir
+  (cd "$ROOT" && "$BIN/shudl-assemble" plan --all --distro debian --platform linux/amd64 --format json >"$WORK/plan.json")
+  mkdir -p "$WORK/truth"
+  tags | while read -r folder image tag; do
+    dir=$(one_tag "$folder" "$image" "$tag")
+    "$BIN/shudl-assemble" sbom --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
+    jq -r '.packages[] | select(any(.externalRefs[]?; .referenceType == "purl" and (.referenceLocator | startswith("pkg:deb/")))) | "\(.name) \(.versionInfo)"' \
+      "$WORK/truth/$folder.spdx.json" | LC_ALL=C sort >"$WORK/truth/$folder.sbom"
+    SYFT_CHECK_FOR_APP_UPDATE=false syft scan -q "oci-dir:$dir" --override-default-catalogers dpkg -o json |
+      jq -r '.artifacts[] | select(.type == "deb") | "\(.name) \(.version)"' | LC_ALL=C sort >"$WORK/truth/$folder.syft"
+    locked_packages "$tag" | LC_ALL=C sort >"$WORK/truth/$folder.lock"
+    figure "distro packages of $folder: lock $(wc -l <"$WORK/truth/$folder.lock"), SBOM $(wc -l <"$WORK/truth/$folder.sbom"), syft $(wc -l <"$WORK/truth/$folder.syft")"
+    diff "$WORK/truth/$folder.lock" "$WORK/truth/$folder.sbom"
+    diff "$WORK/truth/$folder.lock" "$WORK/truth/$folder.syft"
+    [ -s "$WORK/truth/$folder.lock" ]
   done
 }
 
