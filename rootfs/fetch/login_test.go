@@ -19,9 +19,9 @@ func TestCredentialsNeverShow(t *testing.T) {
 	answers := map[string]http.HandlerFunc{
 		"404": status(404), "401": status(401), "wrong": serve("wrong"), "cut": cut(body, 10),
 		"redirect to nowhere": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://user:"+url.QueryEscape(canary)+"@127.0.0.1:1/x?token="+url.QueryEscape(canary), 302)
+			http.Redirect(w, r, "http://user:"+url.QueryEscape(canary)+"@127.0.0.1:1/x?token="+url.QueryEscape(canary), http.StatusFound)
 		},
-		"redirect without end": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) },
+		"redirect without end": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) },
 		"no HTTP": func(w http.ResponseWriter, r *http.Request) {
 			c, _, _ := w.(http.Hijacker).Hijack()
 			io.WriteString(c, canary+"\n")
@@ -74,7 +74,7 @@ func TestRedirectsDoNotCarryCredentials(t *testing.T) {
 	})
 	// The same host by name, another port: the standard library passes
 	// credentials on.
-	first := newMirror(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/file", 302) })
+	first := newMirror(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/file", http.StatusFound) })
 	u, _ := url.Parse(first.URL)
 	u.User = url.UserPassword("user", canary)
 	f := fetcher(t, u.String())
