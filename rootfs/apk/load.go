@@ -105,7 +105,7 @@ func (ix *Index) fetch(ctx context.Context, f *fetch.Fetcher, r fetch.Request, k
 	}
 	got, err := f.Get(ctx, r)
 	if err != nil {
-		return fmt.Errorf("Alpine index: %w", err)
+		return fmt.Errorf("index of Alpine: %w", err)
 	}
 	file, err := f.Store.Open(ctx, got.SHA256)
 	if err != nil {

@@ -91,7 +91,6 @@ func (s *segments) next(sinks ...hash.Hash) (io.Reader, error) {
 // small is a file of a signature or control segment.
 type small struct {
 	name string
-	mode int64
 	data []byte
 	tar.Header
 }
@@ -119,7 +118,7 @@ func files(r io.Reader) ([]small, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tar stream: %s: %w", header.Name, noEOF(err))
 		}
-		list = append(list, small{header.Name, header.Mode, data, *header})
+		list = append(list, small{header.Name, data, *header})
 	}
 	// What follows the last entry belongs to the segment all the same.
 	if _, err := io.Copy(io.Discard, limited); err != nil {
