@@ -17,15 +17,15 @@ chmod 644 "$BOOT/password" "$BOOT/s3-secret"
 container nessie nessie NESSIE_JDBC_URL=jdbc:postgresql://127.0.0.1:5432/nessie NESSIE_JDBC_USERNAME=nessie \
   --mount "$BOOT/password:/mnt/password" --mount "$BOOT/s3-secret:/mnt/s3-secret" NESSIE_JDBC_PASSWORD_FILE=/mnt/password \
   NESSIE_WAREHOUSE_LOCATION=s3://lake/warehouse NESSIE_S3_ENDPOINT=http://127.0.0.1:9000/ \
-  NESSIE_S3_ACCESS_KEY=admin-user NESSIE_S3_SECRET_KEY_FILE=/mnt/s3-secret JAVA_OPTS=-Xmx512m
+  nessie.server.default-branch=trunk NESSIE_S3_ACCESS_KEY=admin-user NESSIE_S3_SECRET_KEY_FILE=/mnt/s3-secret JAVA_OPTS=-Xmx512m
 start nessie
 alive nessie 240 curl -fs http://127.0.0.1:19121/q/health/ready
 prove "ready with JDBC on our PostgreSQL and a warehouse on our MinIO, as uid $(user_of nessie | cut -d: -f1), read-only root"
-curl -fs http://127.0.0.1:19120/api/v2/config | jq -e '.defaultBranch == "main"' >/dev/null
+curl -fs http://127.0.0.1:19120/api/v2/config | jq -e '.defaultBranch == "trunk"' >/dev/null
 curl -fs 'http://127.0.0.1:19120/iceberg/v1/config?warehouse=warehouse' | jq -e '.defaults.warehouse // .overrides.warehouse' >/dev/null
 curl -fs -X POST -H 'Content-Type: application/json' 'http://127.0.0.1:19120/api/v2/trees?name=dev&type=BRANCH' \
-  -d "$(curl -fs http://127.0.0.1:19120/api/v2/trees/main | jq .reference)" | jq -e '.reference.name == "dev"' >/dev/null
-curl -fs -X POST -H 'Content-Type: application/json' http://127.0.0.1:19120/iceberg/v1/main/namespaces -d '{"namespace":["demo"]}' >/dev/null
+  -d "$(curl -fs http://127.0.0.1:19120/api/v2/trees/trunk | jq .reference)" | jq -e '.reference.name == "dev"' >/dev/null
+curl -fs -X POST -H 'Content-Type: application/json' http://127.0.0.1:19120/iceberg/v1/trunk/namespaces -d '{"namespace":["demo"]}' >/dev/null
 [ "$(inside db psql -h /tmp -U nessie -Atc 'SELECT count(*) > 0 FROM objs2')" = t ]
 answers '^jvm_' http://127.0.0.1:19121/q/metrics
 prove "a branch and an Iceberg namespace are kept in PostgreSQL; metrics"
