@@ -55,7 +55,7 @@ func (n *node) build(ctx context.Context) error {
 	}
 	var parent *image.Built
 	if n.parent != nil {
-		if err := wait(ctx, n.parent.done); err != nil {
+		if err := n.parent.wait(ctx); err != nil {
 			return err
 		}
 		parent = n.parent.built

@@ -47,6 +47,7 @@ type node struct {
 	key     string // digest of all inputs, the parent's included
 
 	done   chan struct{} // closed when built or failed
+	err    error         // why it failed; read after done
 	built  *image.Built
 	record record // what is kept beside the image
 	cached bool
@@ -178,7 +179,8 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	for _, n := range r.nodes {
 		group.Go(func() error {
 			defer close(n.done)
-			return n.build(ctx)
+			n.err = n.build(ctx)
+			return n.err
 		})
 	}
 	results := make([]Image, len(r.Refs))
@@ -219,6 +221,15 @@ func parentOf(n *node) recipes.Ref {
 		return recipes.Ref{}
 	}
 	return n.parent.image.Ref
+}
+
+// wait waits for the node, and gives its error where it failed: the group's
+// context may not have ended yet.
+func (n *node) wait(ctx context.Context) error {
+	if err := wait(ctx, n.done); err != nil {
+		return err
+	}
+	return n.err
 }
 
 // wait returns when a channel is closed or the run has failed.

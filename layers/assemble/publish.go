@@ -15,7 +15,7 @@ import (
 // parent, whose layers a registry can then mount.
 func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}) (Image, error) {
 	for _, n := range nodes {
-		if err := wait(ctx, n.done); err != nil {
+		if err := n.wait(ctx); err != nil {
 			return Image{}, err
 		}
 	}
