@@ -31,7 +31,11 @@ func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error
 		if err != nil {
 			return nil, fmt.Errorf("store: lock %s: %w", name, err)
 		}
-		if _, err := l.TryLockContext(ctx, lockPoll); err != nil {
+		_, err = l.TryLockContext(ctx, lockPoll)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the holder before has just removed the file
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("store: lock %s: %w", name, err), l.Close())
 		}
 		// The holder before may have removed the file: then this lock is on
@@ -65,7 +69,8 @@ func (s *Store) lockFile(path string) (*flock.Flock, error) {
 			return nil, err
 		}
 	}
-	return flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY), flock.SetPermissions(mode)), nil
+	// Never by flock itself, which would make it under this user's umask.
+	return flock.New(path, flock.SetFlag(os.O_RDONLY)), nil
 }
 
 // markInUse shares the store with others for as long as it is open. A folder
