@@ -108,7 +108,12 @@ func upgrades(t *testing.T, ix *Index, o *oracle, root Request, set []string) in
 		t.Fatal(err)
 	}
 	defer write(t, world, before)
-	write(t, world, []byte(string(before)+strings.Join(set, "\n")+"\n"))
+	// As apk add writes it: one wish a name, the last one given.
+	wished := &Database{World: strings.Fields(string(before))}
+	if err := wished.Want(set...); err != nil {
+		t.Fatal(err)
+	}
+	write(t, world, []byte(strings.Join(wished.World, "\n")+"\n"))
 	root.Upgrade = true
 	for _, name := range set {
 		root.Roots = append(root.Roots, recipes.Package{Name: name})
