@@ -29,13 +29,24 @@ push_first() {
   [ "$(wc -l <"$WORK/a/refs")" -ge 9 ]
 }
 
+# lend_store ID gives a user the first user's store as hard links, without
+# what was made from it: layers, images and SBOMs are made anew.
+lend_store() {
+  local cache=$WORK/homes/$1/.cache
+  mkdir -p "$cache"
+  cp -al "$WORK/homes/10101/.cache/shudl-assemble" "$cache/"
+  rm -rf "$cache"/shudl-assemble/{locks,tmp,partial} "$cache"/shudl-assemble/records/{layer,image,sbom}
+  find "$WORK/homes/$1" -type d -exec chown "$1:$1" {} +
+}
+
 # push_second is another user with another umask, zone and processor count,
 # who takes over downloads and key but no layer.
 push_second() {
   mkdir -p "$WORK/b" "$WORK/homes/10202" && chown 10202:10202 "$WORK/b"
-  cp -a "$WORK/homes/10101/." "$WORK/homes/10202/"
-  rm -rf "$WORK"/homes/10202/.cache/shudl-assemble/records/layer*
-  chown -R 10202:10202 "$WORK/homes/10202"
+  lend_store 10202
+  mkdir -p "$WORK/homes/10202/.config"
+  cp -a "$WORK/homes/10101/.config/shudl-assemble" "$WORK/homes/10202/.config/"
+  chown -R 10202:10202 "$WORK/homes/10202/.config"
   (cd "$WORK/b" && as_user 10202 077 Pacific/Chatham 1 /usr/bin/time -v -o "$WORK/b/time" \
     "$BIN/shudl-assemble" push --all --distro debian --output refs | tee "$WORK/b/refs")
   figure "second push, downloads kept, no layers: $(awk -F': ' '/Elapsed/ {print $2} /Maximum resident/ {printf "peak %d MB", $2/1000}' "$WORK/b/time" | tr '\n' ' ')"
@@ -44,7 +55,8 @@ push_second() {
   for i in "$IMAGES_A"/*/; do
     cmp "$i/index.json" "$IMAGES_B/$(basename "$i")/index.json"
   done
-  figure "images equal as two users: $(wc -l <"$WORK/a/refs") tags"
+  figure "images equal as two users: $(wc -l <"$WORK/a/refs")"
+  rm -rf "$WORK/b/shudl-images" "$WORK/homes/10202"
 }
 
 # push_again changes nothing and must write nothing: seen from outside, by
