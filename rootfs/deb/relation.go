@@ -111,10 +111,10 @@ func parseAlternative(s string) (alternative, error) {
 	return a, nil
 }
 
-// validName holds a package name to Policy 5.6.1, upper case allowed as apt
+// validName holds a package name to what dpkg takes, upper case allowed as apt
 // allows it: nothing else may become part of a path.
 func validName(name string) bool {
-	if len(name) < 2 || len(name) > 200 {
+	if name == "" || len(name) > 200 {
 		return false
 	}
 	for i := range len(name) {
