@@ -24,7 +24,8 @@
 //	    drop:                        # from the layer's packages; each pattern must match something
 //	      - {path: "usr/lib/**/bitcode/**", reason: "why"}
 //	    tarballs:                    # exactly one of url, archive with path, release
-//	      - {name: jq, version: "1.8", license: MIT, url: "https://…", sha256: …, apk-root: false,
+//	      - {name: jq, version: "1.8", license: MIT, url: "https://…", sha256: …,
+//	         apk-root: false,       # a root with apk's database; never by url
 //	         inner: "*.txz",        # go on with an archive inside the archive; then
 //	         strip: 1, select: ["bin/**"], drop: [{path: "bin/x", reason: "why"}],
 //	         into: usr, owner: "0:0", mode: "0644"}
@@ -55,6 +56,9 @@
 //	  labels: {key: value}
 //	  healthcheck: {test: [pg_isready, -q], interval: 10s, timeout: 5s, start-period: 30s, retries: 3}
 //	budget: 155MB                    # 10^6 bytes of compressed layers, the parent's included
+//
+// The module that a Go program is built in lies in go/<program>/go.mod.txt and
+// go.sum.txt of the recipe's folder; lock writes it.
 //
 // Paths of files, directories, links and into are relative to the root of the
 // image and clean; sources are below the recipe's folder files, are no symbolic

@@ -97,6 +97,7 @@ func TestMistakes(t *testing.T) {
 		{"tarball nowhere", layer + "    tarballs: [{name: a, version: '1', license: MIT}]\n", "x/recipe.yaml:7:16: layers[0].tarballs[0]: want exactly one of url"},
 		{"tarball without sha256", layer + "    tarballs: [{name: a, version: '1', license: MIT, url: 'https://github.com/a'}]\n", "x/recipe.yaml:7:16: layers[0].tarballs[0].sha256: missing"},
 		{"tarball with bad sha256", layer + "    tarballs: [{name: a, version: '1', license: MIT, url: 'https://github.com/a', sha256: ABC}]\n", "x/recipe.yaml:7:91: layers[0].tarballs[0].sha256: bad sha256"},
+		{"root by address", layer + "    tarballs: [{name: a, version: '1', url: 'https://github.com/a', sha256: " + string(one) + ", apk-root: true}]\n", "x/recipe.yaml:7:153: layers[0].tarballs[0].apk-root: a root is found by release"},
 		{"address with credentials", layer + "    tarballs: [{name: a, version: '1', license: MIT, url: 'https://u:secret@github.com/a', sha256: ABC}]\n", "x/recipe.yaml:7:59: layers[0].tarballs[0].url: an address in a recipe carries no credentials"},
 		{"bad coordinate", layer + "    maven: [{artifact: 'a:b'}]\n", "x/recipe.yaml:7:24: layers[0].maven[0].artifact: bad coordinate"},
 		{"rename as path", layer + "    maven: [{artifact: 'a:b:1', rename: a/b}]\n", "x/recipe.yaml:7:41: layers[0].maven[0].rename: want a file name"},

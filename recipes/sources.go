@@ -86,6 +86,9 @@ func (r record) tarballPlace(t Tarball) {
 		r.match("release", t.Release, packageName, "release")
 		return
 	}
+	if t.APKRoot && t.URL != "" { // its packages are locked at a place below the mirror
+		r.fault("apk-root", "a root is found by release, or by archive and path")
+	}
 	if t.URL != "" {
 		if err := checkURL(t.URL); err != "" {
 			r.fault("url", "%s", err)
