@@ -31,7 +31,8 @@ lint_shell() {
   git ls-files | while read -r f; do
     case $f in
     *.sh) printf '%s\n' "$f" ;;
-    *) head -c 64 "$f" 2>/dev/null | head -n 1 | grep -qE '^#!.*\b(sh|bash)\b' && printf '%s\n' "$f" ;;
+    *) head -c 64 "$f" 2>/dev/null | head -n 1 | grep -qE '^#!.*\b(sh|bash)\b' || continue
+      printf '%s\n' "$f" ;;
     esac
   done | xargs -r shellcheck -x
 }

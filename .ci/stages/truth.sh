@@ -27,7 +27,7 @@ distro_packages() {
   mkdir -p "$WORK/truth"
   tags | while read -r folder image tag; do
     dir=$(one_tag "$folder" "$image" "$tag")
-    "$BIN/shudl-assemble" sbom --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
+    "$BIN/shudl-assemble" sbom --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
     jq -r '.packages[] | select(any(.externalRefs[]?; .referenceType == "purl" and (.referenceLocator | startswith("pkg:deb/")))) | "\(.name) \(.versionInfo)"' \
       "$WORK/truth/$folder.spdx.json" | LC_ALL=C sort >"$WORK/truth/$folder.sbom"
     SYFT_CHECK_FOR_APP_UPDATE=false syft scan -q "oci-dir:$dir" --override-default-catalogers dpkg -o json |
@@ -46,7 +46,7 @@ package_files() {
   local image n
   for image in "$WORK"/bundle/*/; do
     (cd "$image/rootfs" && cat var/lib/dpkg/status.d/*.md5sums) >"$WORK/md5sums"
-    n=$(cd "$image/rootfs" && awk '{print $2}' "$WORK/md5sums" | while read -r f; do [ -f "$f" ] && printf '%s\n' "$f"; done | wc -l)
+    n=$(cd "$image/rootfs" && awk '{print $2}' "$WORK/md5sums" | while read -r f; do if [ -f "$f" ]; then echo; fi; done | wc -l)
     # What the recipe drops is not there; what is there must be equal.
     (cd "$image/rootfs" && md5sum -c --quiet --ignore-missing "$WORK/md5sums")
     figure "files of $(basename "$image") equal to their packages' checksums: $n"
