@@ -11,5 +11,6 @@ bundle_offline() {
     "$BIN/shudl-assemble" build --all --distro debian --offline --bundle "$WORK/a/bundle.tar" --output refs >"$WORK/c/refs")
   cut -d@ -f2 "$WORK/a/refs" | sort >"$WORK/c/want"
   cut -d@ -f2 "$WORK/c/refs" | sort | diff "$WORK/c/want" -
+  rm -rf "$WORK/c/shudl-images" "$WORK/homes/10303" "$WORK/a/bundle.tar"
   figure "offline from the bundle: $(wc -l <"$WORK/c/refs") references, same digests"
 }

@@ -14,11 +14,13 @@ install_packages() {
   # No service is started: the tests start what they need, on loopback.
   printf '#!/bin/sh\nexit 101\n' >"$WORK/policy-rc.d"
   chmod 0755 "$WORK/policy-rc.d"
-  [ -e /usr/sbin/policy-rc.d ] || cp "$WORK/policy-rc.d" /usr/sbin/policy-rc.d
+  local ours=no
+  [ -e /usr/sbin/policy-rc.d ] || { cp "$WORK/policy-rc.d" /usr/sbin/policy-rc.d && ours=yes; }
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$WORK/apt.log" 2>&1 || {
     tail -20 "$WORK/apt.log"
     return 1
   }
+  [ "$ours" = no ] || rm -f /usr/sbin/policy-rc.d
 }
 
 # build_peers builds the clients of others at the versions that the product

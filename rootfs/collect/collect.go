@@ -59,8 +59,6 @@ type collector struct {
 	out   *Layer
 	// packed remembers, by purl, which packages a package may overwrite.
 	packed map[string]replaces
-	// upgraded holds the names of packages that replace those of a root.
-	upgraded map[string]bool
 }
 
 // replaces is the name of a package and of those whose files it may take over.

@@ -215,7 +215,7 @@ func (c *Contents) identify() error {
 	c.Source, _ = sourceOf(p.get("Source"), c.Name, c.Version)
 	replaces, err := parseRelations(p.get("Replaces"))
 	if err != nil {
-		return fmt.Errorf("Replaces: %w", err)
+		return fmt.Errorf("field Replaces: %w", err)
 	}
 	for _, r := range replaces {
 		for _, a := range r {

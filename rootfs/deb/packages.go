@@ -171,11 +171,11 @@ func newPackage(para paragraph, arch string) (*Package, error) {
 func (p *Package) place(para paragraph) error {
 	p.Path = para.get("Filename")
 	if !strings.HasPrefix(p.Path, "pool/") || !cleanPath(p.Path) {
-		return fmt.Errorf("Filename %q does not lie below pool/", p.Path)
+		return fmt.Errorf("field Filename %q does not lie below pool/", p.Path)
 	}
 	size, err := strconv.ParseInt(para.get("Size"), 10, 64)
 	if err != nil || size <= 0 {
-		return fmt.Errorf("Size %q", para.get("Size"))
+		return fmt.Errorf("field Size %q", para.get("Size"))
 	}
 	p.Size = size
 	p.SHA256, err = recipes.ParseDigest(para.get("SHA256"))

@@ -111,7 +111,7 @@ func parseRelease(text []byte) (*Release, error) {
 		ByHash: p.get("Acquire-By-Hash") == "yes",
 	}
 	if r.Date, err = parseDate(p.get("Date")); err != nil {
-		return nil, fmt.Errorf("Date: %w", err)
+		return nil, fmt.Errorf("field Date: %w", err)
 	}
 	if v := p.get("Valid-Until"); v != "" {
 		if r.ValidUntil, err = parseDate(v); err != nil {
