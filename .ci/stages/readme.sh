@@ -21,10 +21,9 @@ readme_commands() {
     --setenv SHUDL_MIRROR_DEBIAN "$(debian_mirror)"
   )
   if [ -z "${SHUDL_CI_COLD:-}" ]; then
-    # Modules and downloads are kept from earlier stages, which have shown
-    # that they are fetched, and so is the compiled MinIO; all else is made
-    # anew. .ci/full does without.
-    sandbox+=(--ro-bind "$(go env GOMODCACHE)" /home/user/go/pkg/mod)
+    # Downloads are kept from earlier stages, which have shown that they are
+    # fetched, and so is the compiled MinIO; all else is made anew. .ci/full
+    # does without.
     lend_store 10404
     mv "$WORK/homes/10404/.cache" "$box/home/.cache"
   fi
