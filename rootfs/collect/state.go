@@ -96,7 +96,8 @@ func (s *stater) database(ctx context.Context) error {
 // child can read its parent's state.
 func (s *stater) addAll(ctx context.Context, entries []rootfs.Entry) error {
 	for _, e := range entries {
-		if data, ok := e.Content.(rootfs.Bytes); ok {
+		data, ok := e.Content.(rootfs.Bytes)
+		if _, kept := s.Store.Has(e.SHA256); ok && !kept { // a generator keeps its own
 			in := s.input(e.Owner)
 			kept, err := in.File(ctx, e.Path, e.Mode, data)
 			if err != nil {
