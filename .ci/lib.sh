@@ -7,6 +7,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WORK=${SHUDL_CI_WORK:-$(mktemp -d "${TMPDIR:-/tmp}/shudl-ci.XXXXXX")}
 BIN=$WORK/bin
 mkdir -p "$BIN"
+# Other users, which the stages become, read what is below.
+chmod 0755 "$WORK" "$BIN"
 PATH="$BIN:$PATH"
 export PATH
 cd "$ROOT" || exit 1
