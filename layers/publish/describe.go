@@ -142,7 +142,7 @@ func (p *publication) replaces(ctx context.Context, old, new attest.Item) (bool,
 // ReadSmall reads a blob of at most MaxStatement bytes.
 func ReadSmall(ctx context.Context, repo Repository, d ocispec.Descriptor) ([]byte, error) {
 	if d.Size > MaxStatement {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d are read", repo.Reference(d.Digest.String()), d.Size, MaxStatement)
+		return nil, fmt.Errorf("%w: %s: %d bytes, at most %d are read", ErrUnreadable, repo.Reference(d.Digest.String()), d.Size, MaxStatement)
 	}
 	rc, err := repo.Blob(ctx, d)
 	if err != nil {

@@ -49,6 +49,11 @@ type Repository interface {
 	// Blob reads a blob; the reader fails at the end where bytes and digest
 	// disagree.
 	Blob(ctx context.Context, blob ocispec.Descriptor) (io.ReadCloser, error)
+	// Referrers lists the manifests that name the manifest with this digest
+	// as their subject, sorted by digest: by the registry's referrers API,
+	// else by the fallback tag. What the descriptors say of their content is
+	// the registry's word.
+	Referrers(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error)
 
 	// Has says whether the repository claims to have a blob.
 	Has(ctx context.Context, blob ocispec.Descriptor) (bool, error)
@@ -56,6 +61,11 @@ type Repository interface {
 	PutBlob(ctx context.Context, blob Blob) error
 	// PutManifest writes a manifest by digest.
 	PutManifest(ctx context.Context, manifest Manifest) error
+	// PutReferrer writes a manifest that names a subject, by digest, and
+	// makes sure that Referrers lists it. One that is listed already is not
+	// written again: written tells. Two calls for one subject come one after
+	// the other, since the fallback tag is read, changed and written.
+	PutReferrer(ctx context.Context, manifest Manifest) (written bool, err error)
 	// ReadBack makes sure, over a new connection, that what was written is
 	// served: each manifest byte by byte, each blob by its size and a sample.
 	ReadBack(ctx context.Context, manifests []Manifest, blobs []Blob) error

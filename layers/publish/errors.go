@@ -19,6 +19,9 @@ var (
 	ErrReadBack = errors.New("not served as it was written")
 	// ErrUsage is a destination or reference that does not parse.
 	ErrUsage = errors.New("bad reference")
+	// ErrUnreadable is a manifest of a form, or a statement of a size, that is
+	// not read.
+	ErrUnreadable = errors.New("not readable")
 	// ErrCorrupt is content that does not have its digest.
 	ErrCorrupt = errors.New("content does not match its digest")
 )

@@ -142,10 +142,10 @@ func manifestType(raw []byte) (string, error) {
 		Manifests json.RawMessage `json:"manifests"`
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return "", fmt.Errorf("manifest: %w", err)
+		return "", fmt.Errorf("%w: manifest: %w", ErrUnreadable, err)
 	}
 	if m.Layers != nil && m.Manifests != nil {
-		return "", errors.New("manifest: both layers and manifests")
+		return "", fmt.Errorf("%w: manifest: both layers and manifests", ErrUnreadable)
 	}
 	switch m.MediaType {
 	case ocispec.MediaTypeImageIndex:
@@ -157,7 +157,7 @@ func manifestType(raw []byte) (string, error) {
 			return m.MediaType, nil
 		}
 	}
-	return "", fmt.Errorf("manifest: media type %q: want an OCI manifest or index", m.MediaType)
+	return "", fmt.Errorf("%w: manifest: media type %q: want an OCI manifest or index", ErrUnreadable, m.MediaType)
 }
 
 func (r *layoutRepository) Blob(_ context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {

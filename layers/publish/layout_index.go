@@ -57,6 +57,11 @@ func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) e
 			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
 		}
 	}
+	return r.change(ctx, func(index *ocispec.Index) { setTags(index, m, tags) })
+}
+
+// change writes index.json anew, one process at a time.
+func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return layoutError("make the layout", err)
 	}
@@ -70,7 +75,8 @@ func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) e
 	if err != nil {
 		return err
 	}
-	setTags(&index, m, tags)
+	edit(&index)
+	sortEntries(index.Manifests)
 	raw, err := json.Marshal(index)
 	if err != nil {
 		return err
@@ -107,8 +113,7 @@ func (r *layoutRepository) writeLayoutFile() error {
 	return nil
 }
 
-// setTags points tags at a manifest and sorts the entries: images first, then
-// what is said of them, each by tag.
+// setTags points tags at a manifest.
 func setTags(index *ocispec.Index, m Manifest, tags []string) {
 	moved := map[string]bool{}
 	for _, tag := range tags {
@@ -128,14 +133,32 @@ func setTags(index *ocispec.Index, m Manifest, tags []string) {
 		}
 		kept = append(kept, d)
 	}
-	sort.SliceStable(kept, func(i, j int) bool {
-		a, b := kept[i].Annotations[ocispec.AnnotationRefName], kept[j].Annotations[ocispec.AnnotationRefName]
-		if describes(a) != describes(b) {
-			return describes(b)
-		}
-		return a < b
-	})
 	index.Manifests = kept
+}
+
+// sortEntries puts images first, of which some readers take the first; then
+// what is said of them by tag, each by tag; then what refers to them, by
+// digest.
+func sortEntries(entries []ocispec.Descriptor) {
+	rank := func(tag string) int {
+		switch {
+		case tag == "":
+			return 2
+		case describes(tag):
+			return 1
+		}
+		return 0
+	}
+	sort.SliceStable(entries, func(i, j int) bool {
+		a, b := entries[i].Annotations[ocispec.AnnotationRefName], entries[j].Annotations[ocispec.AnnotationRefName]
+		if rank(a) != rank(b) {
+			return rank(a) < rank(b)
+		}
+		if a != b {
+			return a < b
+		}
+		return entries[i].Digest < entries[j].Digest
+	})
 }
 
 // describes says whether a tag is one of cosign's.

@@ -144,6 +144,7 @@ type registryRepository struct {
 
 	mu     sync.Mutex
 	client *http.Client
+	fresh  *http.Client // has a connection of its own for each request
 	seen   map[digest.Digest]Manifest
 	// writes asks for the right to push even where it reads: some registries
 	// refuse to say with less that a repository is not there yet.
@@ -189,6 +190,20 @@ func (r *registryRepository) reading(ctx context.Context) (*http.Client, error) 
 	client, err := r.newClient(ctx, false, r.writes)
 	if err == nil {
 		r.client = client
+	}
+	return client, err
+}
+
+// checking returns the client that reads back, made on first use.
+func (r *registryRepository) checking(ctx context.Context) (*http.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fresh != nil {
+		return r.fresh, nil
+	}
+	client, err := r.newClient(ctx, true, true)
+	if err == nil {
+		r.fresh = client
 	}
 	return client, err
 }

@@ -59,7 +59,7 @@ func (r *registryRepository) get(ctx context.Context, client *http.Client, ident
 		return Manifest{}, err
 	}
 	if len(raw) > maxManifest {
-		return Manifest{}, fmt.Errorf("%s: manifest of more than %d bytes", r.Reference(identifier), maxManifest)
+		return Manifest{}, fmt.Errorf("%w: %s: manifest of more than %d bytes", ErrUnreadable, r.Reference(identifier), maxManifest)
 	}
 	if want := digest.Digest(identifier); want.Validate() == nil && digest.FromBytes(raw) != want {
 		return Manifest{}, fmt.Errorf("%w: the registry serves other bytes for %s", ErrCorrupt, r.Reference(identifier))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -79,6 +80,23 @@ func passing(err error) bool {
 		}
 	}
 	return false
+}
+
+// pause waits between the tries of what no transport repeats: one second
+// times the number of tries, or as the options say.
+func (r *Registry) pause(ctx context.Context, tries int) error {
+	base := time.Second
+	if r.options.Backoff != nil {
+		base = r.options.Backoff.Duration
+	}
+	timer := time.NewTimer(base * time.Duration(tries))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // retrying adds the waits between tries and our name.

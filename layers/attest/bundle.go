@@ -1,0 +1,152 @@
+package attest
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// MediaTypeBundle is a sigstore bundle, version 0.3:
+// https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto.
+const MediaTypeBundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+// PredicateSign is the predicate type of a signature in a bundle: a statement
+// that says nothing but which manifest is meant.
+const PredicateSign = "https://sigstore.dev/cosign/sign/v1"
+
+// Bundle is a sigstore bundle that holds a signed statement.
+type Bundle struct {
+	// Bundle is what sigstore's own verifier takes.
+	*bundle.Bundle
+	// Envelope is the DSSE envelope, as in a classic attestation.
+	Envelope []byte
+	// Statement is what the envelope holds. Only a Verifier says whether it
+	// is to be believed.
+	Statement *Statement
+}
+
+// SignStatement is the statement of a signature.
+func SignStatement(repository string, digest recipes.Digest) ([]byte, error) {
+	return NewStatement(repository, digest, PredicateSign, []byte("{}"))
+}
+
+// KeyBundle puts an envelope into a bundle whose signature is of a key.
+func KeyBundle(public crypto.PublicKey, envelope []byte) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	content, err := envelopeContent(envelope)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	return MarshalBundle(&protobundle.Bundle{
+		MediaType: MediaTypeBundle,
+		VerificationMaterial: &protobundle.VerificationMaterial{
+			Content: &protobundle.VerificationMaterial_PublicKey{
+				// cosign's hint.
+				PublicKey: &protocommon.PublicKeyIdentifier{Hint: base64.StdEncoding.EncodeToString(sum[:])},
+			},
+		},
+		Content: content,
+	})
+}
+
+func envelopeContent(envelope []byte) (*protobundle.Bundle_DsseEnvelope, error) {
+	var e ssldsse.Envelope
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return nil, fmt.Errorf("DSSE envelope: %w", err)
+	}
+	payload, err := e.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("DSSE envelope: %w", err)
+	}
+	if len(e.Signatures) != 1 {
+		return nil, fmt.Errorf("DSSE envelope: %d signatures, a bundle has one", len(e.Signatures))
+	}
+	sig, err := base64.StdEncoding.DecodeString(e.Signatures[0].Sig)
+	if err != nil {
+		return nil, fmt.Errorf("DSSE envelope: signature: %w", err)
+	}
+	return &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
+		Payload:     payload,
+		PayloadType: e.PayloadType,
+		Signatures:  []*protodsse.Signature{{Sig: sig}},
+	}}, nil
+}
+
+// MarshalBundle writes a bundle as JSON, the same bytes in every build of
+// this program: protojson varies its white space with the binary.
+func MarshalBundle(b *protobundle.Bundle) ([]byte, error) {
+	loose, err := protojson.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	var tight bytes.Buffer
+	if err := json.Compact(&tight, loose); err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	return tight.Bytes(), nil
+}
+
+// ErrNoStatement says that a bundle signs something else than a statement.
+var ErrNoStatement = errors.New("the bundle holds no in-toto statement")
+
+// ParseBundle reads a bundle of version 0.3. It checks the form, not the
+// signature.
+func ParseBundle(content []byte) (*Bundle, error) {
+	b := &bundle.Bundle{}
+	if err := b.UnmarshalJSON(content); err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	if !b.MinVersion("v0.3") {
+		return nil, fmt.Errorf("sigstore bundle: %s: want version 0.3", b.MediaType)
+	}
+	e := b.GetDsseEnvelope()
+	if e == nil {
+		return nil, ErrNoStatement
+	}
+	classic := ssldsse.Envelope{
+		PayloadType: e.PayloadType,
+		Payload:     base64.StdEncoding.EncodeToString(e.Payload),
+		Signatures:  []ssldsse.Signature{},
+	}
+	for _, s := range e.Signatures {
+		classic.Signatures = append(classic.Signatures,
+			ssldsse.Signature{KeyID: s.Keyid, Sig: base64.StdEncoding.EncodeToString(s.Sig)})
+	}
+	envelope, err := json.Marshal(classic)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	statement, err := OpenEnvelope(envelope)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	return &Bundle{Bundle: b, Envelope: envelope, Statement: statement}, nil
+}
+
+// Bundle checks a bundle that this key signed and returns its statement. The
+// digest must be a subject.
+func (v *Verifier) Bundle(content []byte, digest recipes.Digest) (*Statement, error) {
+	b, err := ParseBundle(content)
+	if err != nil {
+		return nil, err
+	}
+	return v.Attestation(Item{Content: b.Envelope}, digest)
+}

@@ -1,0 +1,165 @@
+package attest_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+)
+
+// fixedKey is the same in every run, for golden digests. It signs nothing
+// else.
+func fixedKey(t *testing.T) *attest.Key {
+	t.Helper()
+	private := &ecdsa.PrivateKey{D: big.NewInt(1)}
+	private.Curve = elliptic.P256()
+	private.X, private.Y = private.Curve.Params().Gx, private.Curve.Params().Gy
+	key, err := attest.NewKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func envelope(t *testing.T, key *attest.Key, statement []byte) []byte {
+	t.Helper()
+	e, err := attest.Envelope(t.Context(), key, statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func signBundle(t *testing.T, key *attest.Key) []byte {
+	t.Helper()
+	statement, err := attest.SignStatement("ghcr.io/org/repo/postgresql", subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := attest.KeyBundle(key.Public(), envelope(t, key, statement))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func subjectDescriptor() ocispec.Descriptor {
+	return ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageManifest, Digest: digest.Digest("sha256:" + string(subject)), Size: 1234,
+		Annotations: map[string]string{"a": "b"},
+	}
+}
+
+// The same key and image have the same bundle and the same referrer in every
+// build of the program.
+func TestBundleGolden(t *testing.T) {
+	b := signBundle(t, fixedKey(t))
+	m, err := attest.Referrer(subjectDescriptor(), attest.PredicateSign, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := digest.FromBytes(b), digest.Digest("sha256:7b1c122c3710dfa8a4b495cb66a24fc1476f26dbc319dcf5bf7f61222e109de7"); got != want {
+		t.Errorf("bundle %s, want %s:\n%s", got, want, b)
+	}
+	if got, want := digest.FromBytes(m.Raw), digest.Digest("sha256:23346ecb24a81ac8a079f5f39531e144b5f1b428210b0df8634679cdcf3803a8"); got != want {
+		t.Errorf("referrer %s, want %s:\n%s", got, want, m.Raw)
+	}
+}
+
+// What cosign's own library makes of the same envelope is the same bundle,
+// but for white space.
+func TestBundleIsCosigns(t *testing.T) {
+	key := newKey(t)
+	statement, err := attest.NewStatement("minio", subject, attest.PredicateSPDX, []byte(`{"a":"<&>"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := cryptoutils.MarshalPublicKeyToPEM(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := envelope(t, key, statement)
+	cosigns, err := bundle.MakeNewBundle(key.Public(), nil, statement, e, public, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := attest.KeyBundle(key.Public(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(ours) != strings.ReplaceAll(string(cosigns), " ", "") {
+		t.Errorf("ours\n%s\ncosign's\n%s", ours, cosigns)
+	}
+	parsed, err := attest.ParseBundle(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(parsed.Envelope, e) {
+		t.Errorf("envelope\n%s\nwant\n%s", parsed.Envelope, e)
+	}
+	if parsed.Statement.PredicateType != attest.PredicateSPDX || string(parsed.Statement.Predicate) != `{"a":"<&>"}` {
+		t.Errorf("statement: %+v", parsed.Statement)
+	}
+}
+
+func TestVerifierOfBundles(t *testing.T) {
+	key := newKey(t)
+	mine, others := verifier(t, key), verifier(t, newKey(t))
+	b := signBundle(t, key)
+	if s, err := mine.Bundle(b, subject); err != nil || s.PredicateType != attest.PredicateSign {
+		t.Errorf("own bundle: %+v, %v", s, err)
+	}
+	if _, err := mine.Bundle(b, other); !errors.Is(err, attest.ErrSubject) {
+		t.Errorf("bundle of another image: %v", err)
+	}
+	if _, err := others.Bundle(b, subject); !errors.Is(err, attest.ErrSignature) {
+		t.Errorf("bundle of another key: %v", err)
+	}
+	if _, err := mine.Bundle(bytes.Replace(b, []byte(`"payload":"`), []byte(`"payload":"e30g`), 1), subject); err == nil {
+		t.Error("a changed payload is taken")
+	}
+	for name, broken := range map[string]string{
+		"older":     strings.Replace(string(b), "v0.3", "v0.2", 1),
+		"newer":     strings.Replace(string(b), "v0.3", "v0.4", 1),
+		"no JSON":   string(b[:len(b)-1]),
+		"signature": `{"mediaType":"` + attest.MediaTypeBundle + `","verificationMaterial":{"publicKey":{}},"messageSignature":{"signature":"AA=="}}`,
+	} {
+		if _, err := attest.ParseBundle([]byte(broken)); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestReadReferrer(t *testing.T) {
+	b := signBundle(t, newKey(t))
+	d := subjectDescriptor()
+	m, err := attest.Referrer(d, attest.PredicateSign, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item, err := attest.ReadReferrer(m.Raw, d.Digest)
+	if err != nil || item.Digest != digest.FromBytes(b) || item.Size != int64(len(b)) {
+		t.Errorf("item %+v, %v", item, err)
+	}
+	for name, raw := range map[string]string{
+		"another subject": strings.Replace(string(m.Raw), string(subject), string(other), 1),
+		"no bundle":       strings.ReplaceAll(string(m.Raw), "dev.sigstore.bundle", "example"),
+		"no subject":      `{"layers":[{"mediaType":"` + attest.MediaTypeBundle + `"}]}`,
+		"no JSON":         `{`,
+		"bad digest":      strings.Replace(string(m.Raw), digest.FromBytes(b).String(), "sha256:../../x", 1),
+	} {
+		if _, err := attest.ReadReferrer([]byte(raw), d.Digest); !errors.Is(err, attest.ErrNoBundle) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Referrers asks the registry's API, else reads the fallback tag.
+func (r *registryRepository) Referrers(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	client, err := r.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.referrers(ctx, client, subject)
+}
+
+// maxPages is how many answers of the referrers API are read.
+const maxPages = 100
+
+func (r *registryRepository) referrers(ctx context.Context, client *http.Client, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	if _, err := Hex(subject); err != nil {
+		return nil, err
+	}
+	found := map[digest.Digest]ocispec.Descriptor{}
+	address := r.url("referrers", subject.String())
+	for page := 0; address != ""; page++ {
+		listed, next, err := r.referrersPage(ctx, client, address)
+		if page == 0 && errors.Is(err, errNoReferrers) {
+			listed, next, err = r.fallback(ctx, client, subject)
+		}
+		if err == nil && (page == maxPages || len(found) > maxReferrers) {
+			err = fmt.Errorf("%w: more than %d", ErrUnreadable, maxReferrers)
+		}
+		if err != nil {
+			return nil, registryError("list the referrers of "+r.Reference(subject.String()), err)
+		}
+		for _, d := range listed {
+			found[d.Digest] = d
+		}
+		address = next
+	}
+	return sortedReferrers(found), nil
+}
+
+// errNoReferrers is a registry without a referrers API.
+var errNoReferrers = errors.New("no referrers API")
+
+// referrersPage reads one answer of the API and the address of the next.
+func (r *registryRepository) referrersPage(ctx context.Context, client *http.Client, address string) (_ []ocispec.Descriptor, next string, err error) {
+	header := http.Header{"Accept": {ocispec.MediaTypeImageIndex}}
+	resp, err := r.do(ctx, client, http.MethodGet, address, header, http.StatusOK)
+	var status *transport.Error
+	if errors.As(err, &status) && slices.Contains(withoutAPI(), status.StatusCode) || r.isMissing(err) {
+		return nil, "", errNoReferrers
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	// Some answer every path with a page of their own.
+	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); mediaType != ocispec.MediaTypeImageIndex {
+		return nil, "", errNoReferrers
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	if err != nil {
+		return nil, "", err
+	}
+	if len(raw) > maxManifest {
+		return nil, "", fmt.Errorf("%w: an answer of more than %d bytes", ErrUnreadable, maxManifest)
+	}
+	listed, err := readReferrers(raw, address)
+	if err != nil {
+		return nil, "", err
+	}
+	next, err = nextPage(resp)
+	return listed, next, err
+}
+
+// withoutAPI are the answers of registries that have no referrers API.
+func withoutAPI() []int {
+	return []int{http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
+}
+
+// nextPage reads the Link header (RFC 8288); it may lead only to the same
+// registry.
+func nextPage(resp *http.Response) (string, error) {
+	for _, link := range resp.Header.Values("Link") {
+		target, params, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
+		if !ok || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+			continue
+		}
+		u, err := url.Parse(target)
+		if err != nil {
+			return "", fmt.Errorf("next page: %w", err)
+		}
+		u = resp.Request.URL.ResolveReference(u)
+		if u.Host != resp.Request.URL.Host || u.Scheme != resp.Request.URL.Scheme {
+			return "", fmt.Errorf("next page: %s is another host", u.Host)
+		}
+		return u.String(), nil
+	}
+	return "", nil
+}
+
+// fallback reads the fallback tag; one that is missing lists nothing.
+func (r *registryRepository) fallback(ctx context.Context, client *http.Client, subject digest.Digest) ([]ocispec.Descriptor, string, error) {
+	m, err := r.get(ctx, client, FallbackTag(subject))
+	if r.isMissing(err) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	listed, err := readReferrers(m.Raw, r.Reference(FallbackTag(subject)))
+	return listed, "", err
+}
+
+// putTries is how often a referrer is written that is not listed: because
+// another writer of the fallback tag took it away, or because the registry
+// lists it with a delay.
+const putTries = 5
+
+// PutReferrer writes the manifest; go-containerregistry keeps the fallback
+// tag where the registry has no API. The list is then read over a connection
+// of its own.
+func (r *registryRepository) PutReferrer(ctx context.Context, m Manifest) (bool, error) {
+	subject, err := referrerSubject(m)
+	if err != nil {
+		return false, err
+	}
+	there, err := r.Referrers(ctx, subject)
+	if err != nil {
+		return false, err
+	}
+	if lists(there, m.Digest()) {
+		_, err := r.Manifest(ctx, m.Digest())
+		if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt) {
+			return false, err
+		}
+	}
+	client, err := r.checking(ctx)
+	if err != nil {
+		return false, err
+	}
+	for try := range putTries {
+		if err := r.PutManifest(ctx, m); err != nil {
+			return false, err
+		}
+		there, err := r.referrers(ctx, client, subject)
+		if err != nil {
+			return false, err
+		}
+		if lists(there, m.Digest()) {
+			return true, nil
+		}
+		if err := r.registry.pause(ctx, try+1); err != nil {
+			return false, err
+		}
+	}
+	return false, fmt.Errorf("%w: %s is not listed as a referrer of %s: does another push write to %s at the same time?",
+		ErrReadBack, m.Digest(), subject, r.Name())
+}
