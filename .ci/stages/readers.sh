@@ -71,7 +71,7 @@ push_registry() {
 }
 
 push_registry_and_verify() {
-  local image tag to=127.0.0.1:15013/shudl
+  local image tag type to=127.0.0.1:15013/shudl
   (cd "$WORK/a" && as_user 10101 022 UTC 2 "$BIN/shudl-assemble" push --all --distro debian --to "$to" --output refs >"$WORK/a/refs-registry")
   cosign trusted-root create --out "$WORK/trusted_root.json"
   cut -d@ -f2 "$WORK/a/refs" | sort >"$WORK/a/digests"
@@ -81,8 +81,10 @@ push_registry_and_verify() {
     image=$(crane digest --insecure "$ref")
     cosign verify --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
       --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
-    cosign verify-attestation --type spdxjson --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
-      --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
+    for type in spdxjson slsaprovenance1; do
+      cosign verify-attestation --type "$type" --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
+        --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
+    done
     "$BIN/shudl-assemble" verify --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" "$ref" >/dev/null
   done
   figure "registry: $(wc -l <"$WORK/a/refs-registry") references valid for crane, cosign and verify"

@@ -27,8 +27,8 @@ func (a *app) push() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push [IMAGE[:STREAM]...|--all]",
 		Short: "Build what is missing, describe, sign and publish; the tag last",
-		Long: "push builds images with their ancestors, attaches an SBOM to each, signs both, and publishes them\n" +
-			"to a folder of OCI layouts or a registry. The tag moves last, when all before it was read back.",
+		Long: "push builds images with their ancestors, attaches an SBOM and SLSA provenance to each, signs all of it,\n" +
+			"and publishes it to a folder of OCI layouts or a registry. The tag moves last, when all before it was read back.",
 		Example: "  shudl-assemble push --all --distro debian\n  shudl-assemble push postgresql --to ghcr.io/org/repo --key cosign.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.make(cmd.Context(), args, f, true)

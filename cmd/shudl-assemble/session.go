@@ -12,6 +12,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 	"github.com/shudl/shudl-assemble/rootfs/gobin"
@@ -191,11 +192,15 @@ func (w *work) options(lock *recipes.Lock) (assemble.Options, error) {
 	if err != nil {
 		return assemble.Options{}, err
 	}
+	builder, err := provenance.BuilderID(os.Getenv)
+	if err != nil {
+		return assemble.Options{}, err
+	}
 	f := w.fetcher(lock)
 	return assemble.Options{
 		Set: w.set, Lock: lock, Refs: w.refs, Platforms: w.platforms, Store: w.store, Fetcher: f,
 		Go: gobin.Options{Version: lock.Go, Fetcher: f, Helper: helperCommand()}, SourceDate: date,
-		Jobs: w.app.jobs, Progress: w.app.sink, Tool: programVersion(),
+		Jobs: w.app.jobs, Progress: w.app.sink, Tool: programVersion(), Builder: builder,
 	}, nil
 }
 

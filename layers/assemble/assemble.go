@@ -39,8 +39,8 @@ type Options struct {
 
 	// Dest receives the images; nil means that they stay in the store.
 	Dest publish.Destination
-	// Signer signs images and their SBOMs; nil writes neither, which only a
-	// layout folder takes.
+	// Signer signs images, their SBOMs and their provenance; nil writes none
+	// of these, which only a layout folder takes.
 	Signer attest.Signer
 	// Merge keeps the platforms that a tag names and this run does not build.
 	Merge bool
@@ -48,8 +48,11 @@ type Options struct {
 	// Jobs bounds what runs at a time; 0 means the number of processors.
 	Jobs     int
 	Progress progress.Sink
-	// Tool is the version of this program, for SBOMs.
+	// Tool is the version of this program, for SBOMs and provenance.
 	Tool string
+	// Builder names who runs it, as provenance.BuilderID gives it; empty is
+	// provenance.Local.
+	Builder string
 }
 
 // Result is what a run made, images in the order of Options.Refs.

@@ -151,6 +151,14 @@ func (r *run) key(n *node) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// compression is that of the layers, by its name.
+func (r *run) compression() layers.Compression {
+	if r.Compression == "" {
+		return layers.Gzip
+	}
+	return r.Compression
+}
+
 // created is the date of the images.
 func (r *run) created() time.Time {
 	if !r.SourceDate.IsZero() {

@@ -69,16 +69,17 @@ func (r *run) release(nodes []*node) (Image, publish.Release, error) {
 	return result, release, nil
 }
 
-// platform is one platform of a release, with its blobs and its SBOM.
+// platform is one platform of a release, with its blobs and what is said of
+// it.
 func (r *run) platform(n *node) publish.Image {
 	img := publish.Image{
 		Platform: n.image.Platform,
 		Manifest: n.built.Manifest,
 		Blobs:    []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
-		Attestations: []publish.Attestation{{
-			PredicateType: attest.PredicateSPDX,
-			Predicate:     n.spdx,
-		}},
+		Attestations: []publish.Attestation{
+			{PredicateType: attest.PredicateSPDX, Predicate: n.spdx},
+			{PredicateType: attest.PredicateSLSA, Predicate: n.provenance},
+		},
 	}
 	for _, l := range n.built.Layers {
 		img.Blobs = append(img.Blobs, r.blob(n, l))
