@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -116,50 +115,6 @@ http: {addr: %s}
 	return ""
 }
 
-// recorder passes requests on, counts those that write, and may refuse them.
-type recorder struct {
-	proxy http.Handler
-
-	mu     sync.Mutex
-	writes []string
-	refuse int // refuse the write with this number, from 1, and all after it
-}
-
-func record(t *testing.T, host string) *recorder {
-	t.Helper()
-	target := &url.URL{Scheme: "http", Host: host}
-	proxy := &httputilProxy{target: target}
-	return &recorder{proxy: proxy}
-}
-
-func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method == http.MethodGet || req.Method == http.MethodHead {
-		r.proxy.ServeHTTP(w, req)
-		return
-	}
-	r.mu.Lock()
-	r.writes = append(r.writes, req.Method+" "+req.URL.Path+"?"+req.URL.RawQuery)
-	refused := r.refuse > 0 && len(r.writes) >= r.refuse
-	r.mu.Unlock()
-	if refused {
-		http.Error(w, `{"errors":[{"code":"DENIED"}]}`, http.StatusForbidden)
-		return
-	}
-	r.proxy.ServeHTTP(w, req)
-}
-
-func (r *recorder) reset(refuse int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.writes, r.refuse = nil, refuse
-}
-
-func (r *recorder) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.writes)
-}
-
 func TestRegistries(t *testing.T) {
 	both := []recipes.Platform{recipes.LinuxAMD64, recipes.LinuxARM64}
 	for name, start := range registries() {
@@ -168,7 +123,7 @@ func TestRegistries(t *testing.T) {
 			if host == "" {
 				t.Skip("docker-registry is not installed")
 			}
-			front := record(t, host)
+			front := inject(t, host)
 			dest := destination(t, serve(t, front)+"/shudl")
 			if !dest.Local() {
 				t.Errorf("%s is on this machine", dest)
@@ -179,15 +134,15 @@ func TestRegistries(t *testing.T) {
 			store, key := t.TempDir(), testKey(t)
 			for _, release := range []publish.Release{postgresql().release(t, store), postgresql().release(t, store, both...)} {
 				release.Fixed = ""
-				front.reset(0)
+				front.disarm()
 				first := mustPublish(t, dest, release, publish.Options{Signer: key, Merge: true})
-				if front.count() == 0 {
+				if len(front.written()) == 0 {
 					t.Error("nothing was written")
 				}
-				front.reset(0)
+				front.disarm()
 				second := mustPublish(t, destination(t, dest.String()), release, publish.Options{Signer: key, Merge: true})
-				if n := front.count(); n != 0 {
-					t.Errorf("the second push wrote %d times: %v", n, front.writes)
+				if again := front.written(); len(again) != 0 {
+					t.Errorf("the second push wrote %d times: %v", len(again), again)
 				}
 				if second.Digest != first.Digest {
 					t.Errorf("digests %s, %s", first.Digest, second.Digest)
@@ -223,19 +178,19 @@ func TestMountFromSibling(t *testing.T) {
 			if host == "" {
 				t.Skip("docker-registry is not installed")
 			}
-			front := record(t, host)
+			front := inject(t, host)
 			dest := destination(t, serve(t, front)+"/shudl")
 			store, key := t.TempDir(), testKey(t)
 			parent := postgresql()
 			parent.name, parent.content = "base-postgresql", "parent"
 			mustPublish(t, dest, parent.release(t, store), publish.Options{Signer: key})
-			front.reset(0)
+			front.disarm()
 			child := postgresql()
 			child.sibling = parent.name
 			release := child.release(t, store)
 			mustPublish(t, dest, release, publish.Options{Signer: key})
 			shared := release.Images[0].Blobs[1].Digest.String()
-			for _, write := range front.writes {
+			for _, write := range front.written() {
 				if strings.HasPrefix(write, "PUT") && strings.Contains(write, url.QueryEscape(shared)) {
 					t.Errorf("the parent's layer was uploaded: %s", write)
 				}
@@ -244,71 +199,4 @@ func TestMountFromSibling(t *testing.T) {
 			complete(t, repo, "latest", key)
 		})
 	}
-}
-
-func TestFaults(t *testing.T) {
-	for name, start := range registries() {
-		t.Run(name, func(t *testing.T) {
-			host := start(t)
-			if host == "" {
-				t.Skip("docker-registry is not installed")
-			}
-			front := record(t, host)
-			address := serve(t, front)
-			store, key := t.TempDir(), testKey(t)
-			// One server takes a fault in every write; the slower ones in some.
-			stride := map[string]int{"ggcr": 1, "ocimem": 3, "docker-registry": 13}[name]
-			if os.Getenv("SHUDL_TEST_FULL") == "1" {
-				stride = 1
-			}
-			injected := 0
-			defer func() { t.Logf("%d pushes with a fault", injected) }()
-			for _, moved := range []bool{false, true} {
-				for k := 1; ; k += stride {
-					dest := destination(t, fmt.Sprintf("%s/%t/%d", address, moved, k))
-					if done := fault(t, dest, front, store, key, k, moved); done {
-						break
-					}
-					injected++
-				}
-			}
-		})
-	}
-}
-
-// fault pushes with the k-th write and all after it refused; it reports
-// whether the push was over before.
-func fault(t *testing.T, dest publish.Destination, front *recorder, store string, key signer, k int, moved bool) bool {
-	t.Helper()
-	release := postgresql().release(t, store)
-	release.Fixed = ""
-	if moved {
-		front.reset(0)
-		older := postgresql()
-		older.version, older.content = "17.11", "older"
-		old := older.release(t, store)
-		old.Tags = release.Tags
-		mustPublish(t, dest, old, publish.Options{Signer: key})
-	}
-	front.reset(k)
-	_, err := publish.Publish(t.Context(), dest, release, publish.Options{Signer: key})
-	done := front.count() < k
-	if done != (err == nil) {
-		t.Fatalf("write %d refused of %d: error %v", k, front.count(), err)
-	}
-	front.reset(0)
-	repo, _ := dest.Repository("postgresql")
-	for _, tag := range release.Tags {
-		if there := complete(t, repo, tag, key); moved && !there {
-			t.Errorf("write %d refused: the old %s is gone", k, tag)
-		}
-	}
-	result := mustPublish(t, dest, release, publish.Options{Signer: key})
-	for _, tag := range release.Tags {
-		d, err := repo.Resolve(t.Context(), tag)
-		if err != nil || d.Digest != result.Digest || !complete(t, repo, tag, key) {
-			t.Errorf("write %d refused: the next push does not repair %s: %v", k, tag, err)
-		}
-	}
-	return done
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -191,69 +192,90 @@ func mustPublish(t *testing.T, dest publish.Destination, r publish.Release, o pu
 // by the key and whose blobs are all there; it reports whether there is a tag.
 func complete(t *testing.T, repo publish.Repository, tag string, key *attest.Key) bool {
 	t.Helper()
+	there, err := whole(t, repo, tag, key)
+	if err != nil {
+		t.Errorf("%s is tagged and not complete: %v", tag, err)
+	}
+	return there
+}
+
+// whole says whether there is a tag, and what its image lacks.
+func whole(t *testing.T, repo publish.Repository, tag string, key *attest.Key) (there bool, lacks error) {
+	t.Helper()
 	ctx := t.Context()
 	d, err := repo.Resolve(ctx, tag)
+	if errors.Is(err, publish.ErrNoTag) {
+		return false, nil
+	}
 	if err != nil {
-		return false
+		return false, err
 	}
 	verifier, err := attest.NewVerifier(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return true, described(ctx, repo, verifier, d)
+}
+
+// described says what is missing of a signature, an SBOM or a blob of an
+// image, or of an index and its images.
+func described(ctx context.Context, repo publish.Repository, verifier *attest.Verifier, d ocispec.Descriptor) error {
 	subject, err := publish.Hex(d.Digest)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	for _, where := range []string{attest.SignatureTag(subject), attest.AttestationTag(subject)} {
-		said, err := repo.Resolve(ctx, where)
-		if err != nil {
-			t.Errorf("%s is tagged and not complete: %v", tag, err)
-			continue
-		}
-		m, err := repo.Manifest(ctx, said.Digest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		items, err := attest.Read(m.Raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !anySigned(t, repo, verifier, items) {
-			t.Errorf("%s: nothing under %s is by the key", tag, where)
-		}
+	if err := anySigned(ctx, repo, verifier, attest.SignatureTag(subject)); err != nil {
+		return err
 	}
-	blobsThere(t, repo, d)
-	return true
-}
-
-func anySigned(t *testing.T, repo publish.Repository, verifier *attest.Verifier, items []attest.Item) bool {
-	t.Helper()
-	for _, item := range items {
-		var err error
-		if item.Content, err = publish.ReadSmall(t.Context(), repo, item.Descriptor); err != nil {
-			t.Errorf("signature: %v", err)
-			continue
-		}
-		if verifier.Signed(item) {
-			return true
-		}
-	}
-	return false
-}
-
-func blobsThere(t *testing.T, repo publish.Repository, d ocispec.Descriptor) {
-	t.Helper()
-	m, err := repo.Manifest(t.Context(), d.Digest)
+	m, err := repo.Manifest(ctx, d.Digest)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	var manifest ocispec.Manifest
+	var manifest struct {
+		ocispec.Manifest
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
 	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
-		t.Fatal(err)
+		return err
+	}
+	if m.MediaType == ocispec.MediaTypeImageIndex {
+		var lacks error
+		for _, child := range manifest.Manifests {
+			lacks = errors.Join(lacks, described(ctx, repo, verifier, child))
+		}
+		return lacks
+	}
+	if err := anySigned(ctx, repo, verifier, attest.AttestationTag(subject)); err != nil {
+		return err
 	}
 	for _, blob := range append(manifest.Layers, manifest.Config) {
-		if _, err := publish.ReadSmall(t.Context(), repo, blob); err != nil {
-			t.Errorf("blob of a tagged image: %v", err)
+		if _, err := publish.ReadSmall(ctx, repo, blob); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func anySigned(ctx context.Context, repo publish.Repository, verifier *attest.Verifier, where string) error {
+	said, err := repo.Resolve(ctx, where)
+	if err != nil {
+		return err
+	}
+	m, err := repo.Manifest(ctx, said.Digest)
+	if err != nil {
+		return err
+	}
+	items, err := attest.Read(m.Raw)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if item.Content, err = publish.ReadSmall(ctx, repo, item.Descriptor); err != nil {
+			return err
+		}
+		if verifier.Signed(item) {
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing under %s is by the key", where)
 }

@@ -1,0 +1,148 @@
+package publish_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// pusher is one of two who push at once.
+type pusher struct {
+	release publish.Release
+	options publish.Options
+}
+
+// together is a way in which two pushes meet at one tag.
+type together struct {
+	name string
+	// two are the pushers.
+	two func(t *testing.T, store string) (a, b pusher)
+	// bothSucceed says that neither may fail; else one may lose the tag.
+	bothSucceed bool
+}
+
+func meetings() []together {
+	sample := func(t *testing.T, store, content string, platforms ...recipes.Platform) publish.Release {
+		s := postgresql()
+		s.content = content
+		r := s.release(t, store, platforms...)
+		r.Fixed = ""
+		return r
+	}
+	return []together{
+		{"same image, same key", func(t *testing.T, store string) (a, b pusher) {
+			key := testKey(t)
+			return pusher{sample(t, store, "1"), publish.Options{Signer: key}}, pusher{sample(t, store, "1"), publish.Options{Signer: key}}
+		}, true},
+		{"two images, same key", func(t *testing.T, store string) (a, b pusher) {
+			key := testKey(t)
+			return pusher{sample(t, store, "1"), publish.Options{Signer: key}}, pusher{sample(t, store, "2"), publish.Options{Signer: key}}
+		}, false},
+		{"a platform each, merged", func(t *testing.T, store string) (a, b pusher) {
+			key := testKey(t)
+			return pusher{sample(t, store, "1", recipes.LinuxAMD64), publish.Options{Signer: key, Merge: true}},
+				pusher{sample(t, store, "1", recipes.LinuxARM64), publish.Options{Signer: key, Merge: true}}
+		}, false},
+	}
+}
+
+// TestTwoPushesOfOneTagAtOnce: whoever comes last, the tag names a whole
+// image, and a push that reports success left its image described.
+func TestTwoPushesOfOneTagAtOnce(t *testing.T) {
+	rounds := 3
+	if os.Getenv("SHUDL_TEST_FULL") == "1" {
+		rounds = 30
+	}
+	for _, where := range everywhere(t) {
+		for n, meeting := range meetings() {
+			t.Run(where.name+"/"+meeting.name, func(t *testing.T) {
+				t.Parallel()
+				failed := 0
+				for round := range rounds {
+					failed += meeting.once(t, fmt.Sprintf("%s/%d/%d", where.dest, n, round), where.name != "docker-registry")
+				}
+				t.Logf("%d rounds, %d of %d pushes failed and left the tags whole", rounds, failed, 2*rounds)
+			})
+		}
+	}
+}
+
+// patient tries again as users' pushes do, and sooner.
+func patient(t *testing.T, to string) publish.Destination {
+	t.Helper()
+	o := publish.RegistryOptions{Backoff: &remote.Backoff{Duration: 10 * time.Millisecond, Factor: 3, Steps: 3}}
+	dest, err := publish.ParseDestination(to, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dest
+}
+
+// once lets the two push to a fresh place; it returns how many failed. Where
+// the place is not atomic, as docker-registry, which serves files that it is
+// writing, both may fail at any step.
+func (m together) once(t *testing.T, to string, atomic bool) int {
+	t.Helper()
+	a, b := m.two(t, t.TempDir())
+	both := []pusher{a, b}
+	results, errs := make([]publish.Result, 2), make([]error, 2)
+	var group sync.WaitGroup
+	for i, p := range both {
+		dest := patient(t, to) // as a process of its own would have it
+		group.Go(func() { results[i], errs[i] = publish.Publish(t.Context(), dest, p.release, p.options) })
+	}
+	group.Wait()
+	repo, err := patient(t, to).Repository(a.release.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for i, err := range errs {
+		if err != nil {
+			failed++
+			if atomic && (m.bothSucceed || !errors.Is(err, publish.ErrReadBack)) {
+				t.Errorf("push %d: %v", i+1, err)
+			}
+			continue
+		}
+		key := both[i].options.Signer.(*attest.Key)
+		if err := lacking(t, repo, results[i].Digest, key); err != nil {
+			t.Errorf("push %d reports success, and its image is not whole: %v", i+1, err)
+		}
+	}
+	if failed == 2 && atomic {
+		t.Error("both failed")
+	}
+	for _, tag := range a.release.Tags {
+		complete(t, repo, tag, a.options.Signer.(*attest.Key))
+	}
+	a.options.Merge = true
+	mustPublish(t, patient(t, to), a.release, a.options)
+	for _, tag := range a.release.Tags {
+		if !complete(t, repo, tag, a.options.Signer.(*attest.Key)) {
+			t.Errorf("the next push does not bring %s", tag)
+		}
+	}
+	return failed
+}
+
+// lacking says what is missing of a manifest, by a key.
+func lacking(t *testing.T, repo publish.Repository, d digest.Digest, key *attest.Key) error {
+	t.Helper()
+	verifier, err := attest.NewVerifier(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return described(t.Context(), repo, verifier, ocispec.Descriptor{Digest: d})
+}
