@@ -60,6 +60,21 @@
 // The module that a Go program is built in lies in go/<program>/go.mod.txt and
 // go.sum.txt of the recipe's folder; lock writes it.
 //
+// # What is known of vulnerabilities
+//
+// The folder vex of a recipe holds OpenVEX 0.2.0 documents, *.json, which are
+// published beside the image as one signed document. Each product is written
+// as a purl: pkg:oci/NAME for the image, whatever its digest, or that of a
+// package in it; a part of an artefact, such as a jar within a jar, is a
+// subcomponent of pkg:oci/NAME. A package that is not in the lock is an error,
+// so that statements on a version that has moved are looked at again; a
+// statement reaches the platforms and the distro that have what it speaks of.
+// It changes neither the image nor its build id. To take a statement back,
+// state the new status: a document that is only removed stays beside images
+// that were published with it.
+//
+// # Paths
+//
 // Paths of files, directories, links and into are relative to the root of the
 // image and clean; sources are below the recipe's folder files, are no symbolic
 // links, and land with owner 0:0 and mode 0644, or 0755 where they begin with

@@ -12,6 +12,7 @@ import (
 type Set struct {
 	names  []string
 	images map[world][]*Image // parents before children
+	vex    map[string][]VEX   // by recipe
 }
 
 // world is what one resolution and one build are made for.
@@ -29,7 +30,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipes cannot be read: %w", err)
 	}
-	rep, set := newReport(), &Set{images: map[world][]*Image{}}
+	rep, set := newReport(), &Set{images: map[world][]*Image{}, vex: map[string][]VEX{}}
 	var all []*recipe
 	for _, e := range entries {
 		if !e.IsDir() || !hasRecipe(fsys, e.Name()) {
@@ -38,6 +39,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 		if rec := parseRecipe(fsys, prefix, e.Name(), rep); rec != nil {
 			all = append(all, rec)
 			set.names = append(set.names, rec.name)
+			set.vex[rec.name] = readVEX(fsys, prefix, rec, rep)
 		}
 	}
 	if len(entries) == 0 || len(all) == 0 && len(rep.all) == 0 {

@@ -45,6 +45,7 @@ type node struct {
 	version string
 	buildID string
 	key     string // digest of all inputs, the parent's included
+	vex     []byte // OpenVEX document; nil where there is none
 
 	done   chan struct{} // closed when built or failed
 	err    error         // why it failed; read after done
@@ -80,6 +81,9 @@ func newRun(o Options) (*run, error) {
 			}
 		}
 	}
+	if err := r.checkVEX(); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -109,6 +113,9 @@ func (r *run) add(ref recipes.Ref, p recipes.Platform) error {
 		return err
 	}
 	n.key = r.key(n)
+	if n.vex, err = n.statements(); err != nil {
+		return err
+	}
 	r.nodes = append(r.nodes, n)
 	r.by[place{n.image.Ref, p}] = n
 	return nil

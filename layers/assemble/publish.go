@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/image"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
@@ -73,13 +72,10 @@ func (r *run) release(nodes []*node) (Image, publish.Release, error) {
 // it.
 func (r *run) platform(n *node) publish.Image {
 	img := publish.Image{
-		Platform: n.image.Platform,
-		Manifest: n.built.Manifest,
-		Blobs:    []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
-		Attestations: []publish.Attestation{
-			{PredicateType: attest.PredicateSPDX, Predicate: n.spdx},
-			{PredicateType: attest.PredicateSLSA, Predicate: n.provenance},
-		},
+		Platform:     n.image.Platform,
+		Manifest:     n.built.Manifest,
+		Blobs:        []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
+		Attestations: n.attestations(),
 	}
 	for _, l := range n.built.Layers {
 		img.Blobs = append(img.Blobs, r.blob(n, l))

@@ -19,6 +19,7 @@ const (
 	PredicateSPDX      = "https://spdx.dev/Document"
 	PredicateCycloneDX = "https://cyclonedx.org/bom"
 	PredicateSLSA      = "https://slsa.dev/provenance/v1"
+	PredicateVEX       = "https://openvex.dev/ns/v0.2.0"
 )
 
 // StatementType is the type of an in-toto statement, version 1:
