@@ -195,17 +195,17 @@ func TestBrokenReferrersAreLeftOut(t *testing.T) {
 // A crash between the manifest and the fallback tag is repaired.
 func TestFallbackTagIsRepaired(t *testing.T) {
 	host := registries()["ggcr"](t)
-	front := record(t, host)
+	front := inject(t, host)
 	dest, key := destination(t, serve(t, front)+"/shudl"), testKey(t)
 	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
 	m := referrer(t, repo, subject.Descriptor(), key, attest.PredicateSign, `{}`)
-	front.reset(2) // the manifest is written, the tag is not
+	front.arm(refused, 2, 2, nil) // the manifest is written, the tag is not
 	if _, err := repo.PutReferrer(t.Context(), m); err == nil {
 		t.Fatal("no error")
 	}
-	front.reset(0)
+	front.disarm()
 	if listed, _ := repo.Referrers(t.Context(), result.Digest); len(listed) != 0 {
 		t.Fatal("listed without a fallback tag")
 	}
