@@ -100,7 +100,7 @@ func SBOM(ctx context.Context, ref string, platform recipes.Platform, o Options)
 	if err != nil {
 		return nil, err
 	}
-	document, err := attached(ctx, reference.Repository, subject, o)
+	document, err := Predicate(ctx, reference.Repository, subject, attest.PredicateSPDX, o.Key)
 	if err != nil {
 		return nil, fmt.Errorf("SBOM of %s: %w", ref, err)
 	}
@@ -121,51 +121,4 @@ func choose(ctx context.Context, repo publish.Repository, index publish.Manifest
 	}
 	return publish.Manifest{}, fmt.Errorf("%w: no platform %q, it has %s: choose with --platform",
 		ErrUsage, platform, strings.Join(names, ", "))
-}
-
-// attached reads the SPDX predicate beside a manifest.
-func attached(ctx context.Context, repo publish.Repository, subject recipes.Digest, o Options) ([]byte, error) {
-	items, err := Items(ctx, repo, attest.AttestationTag(subject))
-	if errors.Is(err, ErrNoTag) {
-		return nil, fmt.Errorf("%w: no attestation", ErrAttestation)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var verifier *attest.Verifier
-	if o.Key != nil {
-		if verifier, err = attest.NewVerifier(o.Key); err != nil {
-			return nil, err
-		}
-	}
-	reason := errors.New("no SPDX attestation")
-	for _, item := range items {
-		if item.Annotations[attest.AnnotationPredicate] != attest.PredicateSPDX {
-			continue
-		}
-		if item.Content, err = publish.ReadSmall(ctx, repo, item.Descriptor); err != nil {
-			reason = err
-			continue
-		}
-		statement, err := open(verifier, item, subject)
-		if err == nil {
-			return statement.Predicate, nil
-		}
-		reason = err
-	}
-	return nil, fmt.Errorf("%w: %w", ErrAttestation, reason)
-}
-
-func open(verifier *attest.Verifier, item attest.Item, subject recipes.Digest) (*attest.Statement, error) {
-	if verifier != nil {
-		return verifier.Attestation(item, subject)
-	}
-	statement, err := attest.OpenEnvelope(item.Content)
-	if err != nil {
-		return nil, err
-	}
-	if !statement.About(subject) {
-		return nil, attest.ErrSubject
-	}
-	return statement, nil
 }

@@ -29,8 +29,8 @@ var (
 	// ErrNoMatch is an image whose signatures are all of other keys or of
 	// other bytes.
 	ErrNoMatch = errors.New("no matching signature")
-	// ErrAttestation is a missing or wrong SBOM.
-	ErrAttestation = errors.New("SBOM missing or wrong")
+	// ErrAttestation is a missing or wrong SBOM or other attestation.
+	ErrAttestation = errors.New("attestation missing or wrong")
 	// ErrContent is a layer or config that is missing or has other bytes.
 	ErrContent = errors.New("content missing or wrong")
 	// ErrUsage is a reference that does not parse, or no key.
