@@ -3,9 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
 )
 
 // TestMain makes this binary the command that the scripts run.
@@ -28,6 +31,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SHARED", shared)
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"keypair": keyPair},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "shared":
@@ -38,6 +42,18 @@ func TestScripts(t *testing.T) {
 			return false, os.ErrInvalid
 		},
 	})
+}
+
+// keyPair is the script command `keypair NAME [PASSWORD]`: it makes NAME.key
+// and NAME.pub.
+func keyPair(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: keypair NAME [PASSWORD]")
+	}
+	private, public, err := attest.GenerateKey([]byte(strings.Join(args[1:], " ")))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), private, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), public, 0o644))
 }
 
 // sharedAlpine finds the real, signed Alpine data beside the repository. A

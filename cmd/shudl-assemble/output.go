@@ -19,7 +19,7 @@ func (a *app) outputFlag(f *pflag.FlagSet) {
 }
 
 // terminal says whether a writer is one.
-func terminal(w io.Writer) bool {
+func terminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

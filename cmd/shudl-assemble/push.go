@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
-	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 )
 
@@ -17,9 +15,10 @@ const defaultDest = "oci:shudl-images"
 
 // makeFlags are those of push and build.
 type makeFlags struct {
-	all               bool
-	to, key, compress string
-	merge             bool
+	all          bool
+	to, compress string
+	sign         signFlags
+	merge        bool
 }
 
 func (a *app) push() *cobra.Command {
@@ -35,7 +34,7 @@ func (a *app) push() *cobra.Command {
 		},
 	}
 	a.makeFlags(cmd, &f)
-	cmd.Flags().StringVar(&f.key, "key", "", "private key `FILE` in cosign's format, opened with COSIGN_PASSWORD (default: the user's own, made on first use, for folders and loopback registries only)")
+	f.sign.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }
@@ -82,9 +81,9 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	if err != nil {
 		return err
 	}
-	var signer attest.Signer
+	var by signing
 	if sign {
-		if signer, err = a.signer(ctx, f.key, dest); err != nil {
+		if by, err = f.sign.find(ctx, a, dest); err != nil {
 			return err
 		}
 	}
@@ -94,7 +93,7 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	}
 	var result assemble.Result
 	err = w.withLock(ctx, lock, func(o assemble.Options) (err error) {
-		o.Dest, o.Signer, o.Merge, o.Compression = dest, signer, f.merge, compression
+		o.Dest, o.Signer, o.Format, o.Merge, o.Compression = dest, by.signer, by.format, f.merge, compression
 		result, err = assemble.Run(ctx, o)
 		return err
 	})
@@ -103,11 +102,4 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 		return err
 	}
 	return write(result)
-}
-
-func (a *app) signer(ctx context.Context, path string, dest publish.Destination) (attest.Signer, error) {
-	return attest.FindKey(ctx, attest.KeyOptions{
-		Path: path, Password: []byte(os.Getenv("COSIGN_PASSWORD")),
-		Destination: dest.String(), Local: dest.Local(), Say: a.sink.Say,
-	})
 }

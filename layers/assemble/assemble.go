@@ -42,6 +42,9 @@ type Options struct {
 	// Signer signs images, their SBOMs and their provenance; nil writes none
 	// of these, which only a layout folder takes.
 	Signer attest.Signer
+	// Format is the form of signatures and attestations; the zero value is
+	// both forms.
+	Format attest.Format
 	// Merge keeps the platforms that a tag names and this run does not build.
 	Merge bool
 

@@ -16,7 +16,7 @@ import (
 // attested reads a predicate beside a published image, its signature checked.
 func attested(t *testing.T, o Options, name string, digest recipes.Digest, predicateType string) []byte {
 	t.Helper()
-	verifier, err := attest.NewVerifier(o.Signer.Public())
+	verifier, err := attest.NewVerifier(o.Signer.(*attest.Key).Public())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 		return result, err
 	}
 	done, err := publish.Publish(ctx, r.Dest, release, publish.Options{
-		Signer: r.Signer, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress,
+		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress,
 	})
 	if err != nil {
 		return Image{}, err

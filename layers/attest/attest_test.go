@@ -9,8 +9,10 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,6 +215,37 @@ func TestMerge(t *testing.T) {
 	fresh, err := attest.Merge([]attest.Item{foreign}, []attest.Item{replaced}, replaces)
 	if err != nil || len(fresh) != 2 {
 		t.Errorf("beside another's: %d items, %v", len(fresh), err)
+	}
+}
+
+// Several statements of one predicate type, as of VEX, stay beside each other;
+// one that is no longer made goes.
+func TestMergeOfOneType(t *testing.T) {
+	key := newKey(t)
+	mine := verifier(t, key)
+	replaces := func(old, _ attest.Item) (bool, error) { return mine.Signed(old), nil }
+	v := make([]attest.Item, 5)
+	for i := range v {
+		v[i] = attestationItem(t, key, subject, fmt.Sprintf(`{"v":%d}`, i))
+	}
+	foreign := attestationItem(t, newKey(t), subject, `{}`)
+	for _, test := range []struct {
+		existing, ours, want []attest.Item
+	}{
+		{nil, []attest.Item{v[0], v[1]}, []attest.Item{v[0], v[1]}},
+		{[]attest.Item{v[0], v[1]}, []attest.Item{v[0], v[1]}, []attest.Item{v[0], v[1]}},
+		{[]attest.Item{v[0], v[1]}, []attest.Item{v[1], v[0]}, []attest.Item{v[0], v[1]}},
+		{[]attest.Item{v[0], foreign, v[1]}, []attest.Item{v[1], v[2]}, []attest.Item{v[2], foreign, v[1]}},
+		{[]attest.Item{v[0], foreign, v[1]}, []attest.Item{v[2], v[3], v[4]}, []attest.Item{v[2], foreign, v[3], v[4]}},
+		{[]attest.Item{v[0], foreign, v[1]}, []attest.Item{v[1]}, []attest.Item{foreign, v[1]}},
+	} {
+		merged, err := attest.Merge(test.existing, test.ours, replaces)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(merged, test.want, func(a, b attest.Item) bool { return a.Digest == b.Digest }) {
+			t.Errorf("merged %v, want %v", merged, test.want)
+		}
 	}
 }
 

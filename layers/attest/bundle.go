@@ -32,6 +32,8 @@ const PredicateSign = "https://sigstore.dev/cosign/sign/v1"
 type Bundle struct {
 	// Bundle is what sigstore's own verifier takes.
 	*bundle.Bundle
+	// Content is its JSON.
+	Content []byte
 	// Envelope is the DSSE envelope, as in a classic attestation.
 	Envelope []byte
 	// Statement is what the envelope holds. Only a Verifier says whether it
@@ -44,8 +46,8 @@ func SignStatement(repository string, digest recipes.Digest) ([]byte, error) {
 	return NewStatement(repository, digest, PredicateSign, []byte("{}"))
 }
 
-// KeyBundle puts an envelope into a bundle whose signature is of a key.
-func KeyBundle(public crypto.PublicKey, envelope []byte) ([]byte, error) {
+// keyBundle puts an envelope into a bundle whose signature is of a key.
+func keyBundle(public crypto.PublicKey, envelope []byte) (*Bundle, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
@@ -55,7 +57,7 @@ func KeyBundle(public crypto.PublicKey, envelope []byte) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(der)
-	return MarshalBundle(&protobundle.Bundle{
+	return NewBundle(&protobundle.Bundle{
 		MediaType: MediaTypeBundle,
 		VerificationMaterial: &protobundle.VerificationMaterial{
 			Content: &protobundle.VerificationMaterial_PublicKey{
@@ -90,9 +92,22 @@ func envelopeContent(envelope []byte) (*protobundle.Bundle_DsseEnvelope, error) 
 	}}, nil
 }
 
-// MarshalBundle writes a bundle as JSON, the same bytes in every build of
+// NewBundle takes a bundle that was just signed and writes its JSON.
+func NewBundle(b *protobundle.Bundle) (*Bundle, error) {
+	content, err := marshalBundle(b)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := bundle.NewBundle(b)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	return openBundle(checked, content)
+}
+
+// marshalBundle writes a bundle as JSON, the same bytes in every build of
 // this program: protojson varies its white space with the binary.
-func MarshalBundle(b *protobundle.Bundle) ([]byte, error) {
+func marshalBundle(b *protobundle.Bundle) ([]byte, error) {
 	loose, err := protojson.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("sigstore bundle: %w", err)
@@ -117,6 +132,10 @@ func ParseBundle(content []byte) (*Bundle, error) {
 	if !b.MinVersion("v0.3") {
 		return nil, fmt.Errorf("sigstore bundle: %s: want version 0.3", b.MediaType)
 	}
+	return openBundle(b, content)
+}
+
+func openBundle(b *bundle.Bundle, content []byte) (*Bundle, error) {
 	e := b.GetDsseEnvelope()
 	if e == nil {
 		return nil, ErrNoStatement
@@ -138,11 +157,14 @@ func ParseBundle(content []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sigstore bundle: %w", err)
 	}
-	return &Bundle{Bundle: b, Envelope: envelope, Statement: statement}, nil
+	return &Bundle{Bundle: b, Content: content, Envelope: envelope, Statement: statement}, nil
 }
 
-// Bundle checks a bundle that this key signed and returns its statement. The
-// digest must be a subject.
+// Payload returns the bytes of the statement.
+func (b *Bundle) Payload() []byte { return b.GetDsseEnvelope().GetPayload() }
+
+// Bundle checks a bundle that this key signed and returns its statement. Where
+// the digest is not empty, it must be a subject.
 func (v *Verifier) Bundle(content []byte, digest recipes.Digest) (*Statement, error) {
 	b, err := ParseBundle(content)
 	if err != nil {

@@ -40,17 +40,22 @@ func envelope(t *testing.T, key *attest.Key, statement []byte) []byte {
 	return e
 }
 
+func keyBundle(t *testing.T, key *attest.Key, statement []byte) *attest.Bundle {
+	t.Helper()
+	b, err := key.Bundle(t.Context(), statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func signBundle(t *testing.T, key *attest.Key) []byte {
 	t.Helper()
 	statement, err := attest.SignStatement("ghcr.io/org/repo/postgresql", subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := attest.KeyBundle(key.Public(), envelope(t, key, statement))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return keyBundle(t, key, statement).Content
 }
 
 func subjectDescriptor() ocispec.Descriptor {
@@ -93,10 +98,7 @@ func TestBundleIsCosigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := attest.KeyBundle(key.Public(), e)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ours := keyBundle(t, key, statement).Content
 	if string(ours) != strings.ReplaceAll(string(cosigns), " ", "") {
 		t.Errorf("ours\n%s\ncosign's\n%s", ours, cosigns)
 	}

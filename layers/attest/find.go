@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -12,8 +13,11 @@ type KeyOptions struct {
 	// own key, made on first use.
 	Path string
 	// Password opens it. It is COSIGN_PASSWORD, and empty where that is not
-	// set.
+	// set: a key made without a password is encrypted with the empty one.
 	Password []byte
+	// Ask, where it is set, is asked once for the password of a key that
+	// Password does not open.
+	Ask func(ctx context.Context, path string) ([]byte, error)
 	// Destination is where the images go, for messages; Local says that it
 	// is a layout or a loopback registry. Any other needs a Path.
 	Destination string
@@ -28,7 +32,7 @@ type KeyOptions struct {
 // ErrKeyRequired where the user has to name one.
 func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 	if o.Path != "" {
-		return LoadKey(o.Path, o.Password)
+		return o.open(ctx, o.Path)
 	}
 	if !o.Local {
 		return nil, fmt.Errorf("%s: %w: the key made on first use signs only for oci: folders and loopback registries; "+
@@ -42,6 +46,9 @@ func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 		}
 	}
 	key, made, err := UserKey(ctx, dir, o.Password)
+	if errors.Is(err, ErrPassword) {
+		return o.open(ctx, filepath.Join(dir, PrivateKeyFile))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -50,4 +57,18 @@ func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 			key.Path, key.ID(), filepath.Join(dir, PublicKeyFile))
 	}
 	return key, nil
+}
+
+// open loads a key with the password given, else with the one that the user
+// is asked for.
+func (o KeyOptions) open(ctx context.Context, path string) (*Key, error) {
+	key, err := LoadKey(path, o.Password)
+	if !errors.Is(err, ErrPassword) || o.Ask == nil {
+		return key, err
+	}
+	password, err := o.Ask(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return LoadKey(path, password)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrPassword says that a private key did not open with the password given.
-var ErrPassword = errors.New("the key does not open with this password: set COSIGN_PASSWORD to the one that it was made with")
+var ErrPassword = errors.New("the key does not open with this password: set COSIGN_PASSWORD to the one that it was made with, or run on a terminal to be asked for it")
 
 // envPrefix begins a key that lies in an environment variable, as with
 // cosign.

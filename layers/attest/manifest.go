@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -120,34 +121,45 @@ func Read(raw []byte) ([]Item, error) {
 }
 
 // Merge puts ours among what a repository has already: an item that replaces
-// says is an older form of ours gives its place, the others stay, and what is
-// there already is not added again. So a second push changes nothing, and
-// another's signature is kept.
+// says is an older form of one of ours gives its place, the others stay, and
+// what is there already is not added again. So a second push changes nothing,
+// and another's signature is kept.
 func Merge(existing, ours []Item, replaces func(old, ours Item) (bool, error)) ([]Item, error) {
-	merged := append([]Item(nil), existing...)
-	for _, item := range ours {
-		at := -1
-		for i := range merged {
-			if same(merged[i], item) {
-				at = i
-				break
-			}
-			old, err := replaces(merged[i], item)
-			if err != nil {
-				return nil, err
-			}
-			if old {
-				at = i
-				break
-			}
-		}
-		if at < 0 {
+	merged := make([]Item, 0, len(existing)+len(ours))
+	for _, item := range existing {
+		if slices.ContainsFunc(ours, func(o Item) bool { return same(item, o) }) {
 			merged = append(merged, item)
 			continue
 		}
-		merged[at] = item
+		older := false
+		for _, o := range ours {
+			old, err := replaces(item, o)
+			if err != nil {
+				return nil, err
+			}
+			if !old {
+				continue
+			}
+			older = true
+			if !holds(existing, o) && !holds(merged, o) {
+				merged = append(merged, o)
+				break
+			}
+		}
+		if !older {
+			merged = append(merged, item)
+		}
+	}
+	for _, o := range ours {
+		if !holds(merged, o) {
+			merged = append(merged, o)
+		}
 	}
 	return merged, nil
+}
+
+func holds(items []Item, item Item) bool {
+	return slices.ContainsFunc(items, func(i Item) bool { return same(i, item) })
 }
 
 func same(a, b Item) bool {

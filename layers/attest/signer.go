@@ -14,37 +14,47 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// Signer signs bytes. A key does it here; an identity from a certificate
-// authority would do it in the same place, which is why it takes a context.
+// Signer signs what is said of images: a Key, or an identity that a
+// certificate authority vouches for.
 type Signer interface {
-	// Sign returns the signature of the sha256 of message (ASN.1 DER for
-	// ECDSA).
-	Sign(ctx context.Context, message []byte) ([]byte, error)
-	// Public is the key that verifies what Sign returns.
-	Public() crypto.PublicKey
-	// ID is the short name of the key, as a person compares it.
+	// ID says who signs, as a person compares it: the short id of a key, or
+	// the identity in a certificate.
 	ID() string
+	// Repeats says that the same statement has the same signature at any
+	// time. Without it, what is there already must be looked for.
+	Repeats() bool
+	// Bundle signs an in-toto statement.
+	Bundle(ctx context.Context, statement []byte) (*Bundle, error)
+	// Attestation is the classic form of a bundle that this signer made.
+	Attestation(ctx context.Context, bundle *Bundle) (Item, error)
+	// Signature is the classic signature of a payload, as Payload makes it.
+	Signature(ctx context.Context, payload []byte) (Item, error)
+	// Signed says whether this signer signed an item with its content,
+	// classic or bundle, whatever it is about.
+	Signed(item Item) bool
 }
 
 // Key is a private ECDSA key that signs by RFC 6979: the same message has the
 // same signature.
 type Key struct {
-	private *ecdsa.PrivateKey
-	id      string
+	private  *ecdsa.PrivateKey
+	verifier *Verifier
 	// Path is the file that the key came from, for messages.
 	Path string
 }
 
+var _ Signer = (*Key)(nil)
+
 // NewKey wraps a private key.
 func NewKey(private *ecdsa.PrivateKey) (*Key, error) {
-	id, err := KeyID(&private.PublicKey)
+	verifier, err := NewVerifier(&private.PublicKey)
 	if err != nil {
 		return nil, err
 	}
-	return &Key{private: private, id: id}, nil
+	return &Key{private: private, verifier: verifier}, nil
 }
 
-// Sign signs the sha256 of message.
+// Sign returns the signature of the sha256 of message, in ASN.1 DER.
 func (k *Key) Sign(_ context.Context, message []byte) ([]byte, error) {
 	sum := sha256.Sum256(message)
 	// Without a source of randomness the nonce comes from key and message.
@@ -55,7 +65,36 @@ func (k *Key) Sign(_ context.Context, message []byte) ([]byte, error) {
 func (k *Key) Public() crypto.PublicKey { return &k.private.PublicKey }
 
 // ID returns the short key id.
-func (k *Key) ID() string { return k.id }
+func (k *Key) ID() string { return k.verifier.ID() }
+
+// Repeats is true.
+func (k *Key) Repeats() bool { return true }
+
+// Bundle signs a statement.
+func (k *Key) Bundle(ctx context.Context, statement []byte) (*Bundle, error) {
+	envelope, err := Envelope(ctx, k, statement)
+	if err != nil {
+		return nil, err
+	}
+	return keyBundle(k.Public(), envelope)
+}
+
+// Attestation needs nothing but the envelope.
+func (k *Key) Attestation(_ context.Context, b *Bundle) (Item, error) {
+	return AttestationItem(b.Statement.PredicateType, b.Envelope), nil
+}
+
+// Signature signs a payload.
+func (k *Key) Signature(ctx context.Context, payload []byte) (Item, error) {
+	signature, err := k.Sign(ctx, payload)
+	if err != nil {
+		return Item{}, fmt.Errorf("sign with key %s: %w", k.ID(), err)
+	}
+	return SignatureItem(payload, signature), nil
+}
+
+// Signed checks with the public half.
+func (k *Key) Signed(item Item) bool { return k.verifier.Signed(item) }
 
 // KeyID is the first 16 hexadecimal digits of the sha256 of a public key in
 // its DER form (PKIX).
@@ -68,16 +107,16 @@ func KeyID(public crypto.PublicKey) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// sigstoreSigner lets the sigstore libraries sign with a Signer.
+// sigstoreSigner lets the sigstore libraries sign with a Key.
 type sigstoreSigner struct {
-	ctx    context.Context
-	signer Signer
+	ctx context.Context
+	key *Key
 }
 
 var _ signature.Signer = sigstoreSigner{}
 
 func (s sigstoreSigner) PublicKey(...signature.PublicKeyOption) (crypto.PublicKey, error) {
-	return s.signer.Public(), nil
+	return s.key.Public(), nil
 }
 
 func (s sigstoreSigner) SignMessage(message io.Reader, _ ...signature.SignOption) ([]byte, error) {
@@ -85,7 +124,7 @@ func (s sigstoreSigner) SignMessage(message io.Reader, _ ...signature.SignOption
 	if err != nil {
 		return nil, err
 	}
-	return s.signer.Sign(s.ctx, b)
+	return s.key.Sign(s.ctx, b)
 }
 
 // ErrKeyRequired says that a destination wants a key that the user named.

@@ -62,8 +62,8 @@ func NewStatement(repository string, digest recipes.Digest, predicateType string
 
 // Envelope signs a statement as a DSSE envelope:
 // https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
-func Envelope(ctx context.Context, signer Signer, statement []byte) ([]byte, error) {
-	wrapped := dsse.WrapSigner(sigstoreSigner{ctx, signer}, PayloadType)
+func Envelope(ctx context.Context, key *Key, statement []byte) ([]byte, error) {
+	wrapped := dsse.WrapSigner(sigstoreSigner{ctx, key}, PayloadType)
 	envelope, err := wrapped.SignMessage(bytes.NewReader(statement))
 	if err != nil {
 		return nil, fmt.Errorf("sign a statement: %w", err)
@@ -74,6 +74,22 @@ func Envelope(ctx context.Context, signer Signer, statement []byte) ([]byte, err
 // OpenEnvelope returns the statement in an envelope. It checks the form, not
 // the signature.
 func OpenEnvelope(envelope []byte) (*Statement, error) {
+	body, err := EnvelopePayload(envelope)
+	if err != nil {
+		return nil, err
+	}
+	var s Statement
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fmt.Errorf("in-toto statement: %w", err)
+	}
+	if len(s.Subject) == 0 || s.PredicateType == "" {
+		return nil, errors.New("in-toto statement: no subject or no predicate type")
+	}
+	return &s, nil
+}
+
+// EnvelopePayload returns the bytes of the statement in an envelope.
+func EnvelopePayload(envelope []byte) ([]byte, error) {
 	var e ssldsse.Envelope
 	if err := json.Unmarshal(envelope, &e); err != nil {
 		return nil, fmt.Errorf("DSSE envelope: %w", err)
@@ -85,14 +101,7 @@ func OpenEnvelope(envelope []byte) (*Statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DSSE envelope: %w", err)
 	}
-	var s Statement
-	if err := json.Unmarshal(body, &s); err != nil {
-		return nil, fmt.Errorf("in-toto statement: %w", err)
-	}
-	if len(s.Subject) == 0 || s.PredicateType == "" {
-		return nil, errors.New("in-toto statement: no subject or no predicate type")
-	}
-	return &s, nil
+	return body, nil
 }
 
 // About says whether the manifest with this digest is a subject.

@@ -118,7 +118,11 @@ func (v *Verifier) Attestation(item Item, digest recipes.Digest) (*Statement, er
 
 // Signed says whether the key signed an item, whatever it is about.
 func (v *Verifier) Signed(item Item) bool {
-	if item.MediaType == MediaTypeDSSE {
+	switch item.MediaType {
+	case MediaTypeBundle:
+		_, err := v.Bundle(item.Content, "")
+		return err == nil
+	case MediaTypeDSSE:
 		_, err := v.Attestation(item, "")
 		return err == nil
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
@@ -132,11 +131,19 @@ func (c *copier) tree(ctx context.Context, m Manifest) error {
 			return err
 		}
 	}
-	return nil
+	return c.referrers(ctx, m)
 }
 
 // one copies an image manifest with its blobs.
 func (c *copier) one(ctx context.Context, m Manifest) error {
+	if err := c.contents(ctx, m); err != nil {
+		return err
+	}
+	return c.manifest(ctx, m)
+}
+
+// contents copies the blobs of an image manifest.
+func (c *copier) contents(ctx context.Context, m Manifest) error {
 	var manifest ocispec.Manifest
 	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
 		return fmt.Errorf("manifest %s: %w", m.Digest(), err)
@@ -153,10 +160,35 @@ func (c *copier) one(ctx context.Context, m Manifest) error {
 			Open:       func(ctx context.Context) (io.ReadCloser, error) { return c.from.Blob(ctx, d) },
 		})
 	}
-	if err := c.blobs(ctx, blobs); err != nil {
+	return c.blobs(ctx, blobs)
+}
+
+// referrers copies what refers to a manifest: sigstore bundles, and whatever
+// else others have said of it.
+func (c *copier) referrers(ctx context.Context, subject Manifest) error {
+	listed, err := c.from.Referrers(ctx, subject.Digest())
+	if err != nil {
 		return err
 	}
-	return c.manifest(ctx, m)
+	for _, d := range listed {
+		m, err := c.from.Manifest(ctx, d.Digest)
+		if errors.Is(err, ErrUnreadable) || err == nil && m.MediaType != ocispec.MediaTypeImageManifest {
+			continue // of a form that no tool here could use
+		}
+		if err != nil {
+			return err
+		}
+		if of, err := referrerSubject(m); err != nil || of != subject.Digest() {
+			continue // listed here by mistake
+		}
+		if err := c.contents(ctx, m); err != nil {
+			return err
+		}
+		if err := c.referrer(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // said copies the manifest under one of cosign's tags. Where the destination
@@ -176,29 +208,29 @@ func (c *copier) said(ctx context.Context, tag string) error {
 	if err := c.one(ctx, m); err != nil {
 		return err
 	}
-	existing, current, err := classicItems(ctx, c.repo, tag)
-	if err != nil || current == d.Digest {
+	existing, err := readClassic(ctx, c.repo, tag)
+	if err != nil || existing.digest == d.Digest {
 		return err
 	}
-	if m, err = c.joined(ctx, m, existing, current); err != nil {
+	if m, err = c.joined(ctx, m, existing); err != nil {
 		return err
 	}
-	if m.Digest() == current {
+	if m.Digest() == existing.digest {
 		return nil
 	}
 	return c.repo.Tag(ctx, m, []string{tag})
 }
 
 // joined adds the items of a copied manifest to those that are there.
-func (c *copier) joined(ctx context.Context, m Manifest, existing []attest.Item, current digest.Digest) (Manifest, error) {
-	if current == "" {
+func (c *copier) joined(ctx context.Context, m Manifest, existing *classicTag) (Manifest, error) {
+	if existing.digest == "" {
 		return m, nil
 	}
 	items, err := attest.Read(m.Raw)
 	if err != nil {
 		return Manifest{}, err
 	}
-	merged, err := attest.Merge(existing, items, func(attest.Item, attest.Item) (bool, error) { return false, nil })
+	merged, err := attest.Merge(existing.items, items, func(attest.Item, attest.Item) (bool, error) { return false, nil })
 	if err != nil {
 		return Manifest{}, err
 	}

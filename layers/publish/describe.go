@@ -1,51 +1,35 @@
 package publish
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // MaxStatement is the largest signature or attestation that is read, in
 // bytes, as in cosign.
 const MaxStatement = 128 << 20
 
-// attest signs what is said of a manifest and writes it beside it.
-func (p *publication) attest(ctx context.Context, m Manifest, attestations []Attestation) error {
-	if len(attestations) == 0 {
-		return nil
-	}
-	subject, err := Hex(m.Digest())
-	if err != nil {
-		return err
-	}
-	items := make([]attest.Item, 0, len(attestations))
-	for _, a := range attestations {
-		predicate, err := a.Predicate(ctx)
-		if err != nil {
-			return fmt.Errorf("attestation %s: %w", a.PredicateType, err)
-		}
-		statement, err := attest.NewStatement(p.repo.Name(), subject, a.PredicateType, predicate)
-		if err != nil {
-			return err
-		}
-		envelope, err := attest.Envelope(ctx, p.options.Signer, statement)
-		if err != nil {
-			return err
-		}
-		items = append(items, attest.AttestationItem(a.PredicateType, envelope))
-	}
-	return p.classic(ctx, attest.AttestationTag(subject), items)
+// claim is one statement about a manifest on its way to being signed.
+type claim struct {
+	predicateType string
+	statement     []byte
+	// bundle and item are its signed forms, each where the format asks for
+	// it, found in the repository or made.
+	bundle *attest.Bundle
+	item   *attest.Item
 }
 
-// sign signs a manifest by its locally computed digest.
-func (p *publication) sign(ctx context.Context, m Manifest) error {
+// describe signs a manifest, by its locally computed digest, and what is said
+// of it, and writes all of that beside it: the signature last.
+func (p *publication) describe(ctx context.Context, m Manifest, attestations []Attestation) error {
 	if p.options.Signer == nil {
 		return nil
 	}
@@ -53,105 +37,160 @@ func (p *publication) sign(ctx context.Context, m Manifest) error {
 	if err != nil {
 		return err
 	}
-	payload, err := attest.Payload(p.repo.Name(), subject)
+	claims, err := p.claims(ctx, subject, attestations)
 	if err != nil {
 		return err
 	}
-	signature, err := p.options.Signer.Sign(ctx, payload)
+	tag, err := readClassic(ctx, p.repo, attest.AttestationTag(subject))
 	if err != nil {
-		return fmt.Errorf("sign %s: %w", m.Digest(), err)
+		return err
 	}
-	return p.classic(ctx, attest.SignatureTag(subject), []attest.Item{attest.SignatureItem(payload, signature)})
+	if err := p.find(ctx, m.Digest(), tag, claims); err != nil {
+		return err
+	}
+	if err := p.signAll(ctx, claims); err != nil {
+		return fmt.Errorf("sign what is said of %s: %w", m.Digest(), err)
+	}
+	if p.options.Format.Classic() {
+		if err := p.writeClassic(ctx, subject, tag, claims); err != nil {
+			return err
+		}
+	}
+	if p.options.Format.Bundles() {
+		return p.writeBundles(ctx, m.Descriptor(), claims)
+	}
+	return nil
 }
 
-// classic puts items into the manifest under one of cosign's tags, among
-// what is there.
-func (p *publication) classic(ctx context.Context, tag string, ours []attest.Item) error {
-	existing, current, err := classicItems(ctx, p.repo, tag)
-	if err != nil {
-		return err
+// claims are the attestations in their order, and last the signature. Its
+// statement is for bundles only: the classic signature has a payload of its
+// own.
+func (p *publication) claims(ctx context.Context, subject recipes.Digest, attestations []Attestation) ([]*claim, error) {
+	var claims []*claim
+	for _, a := range attestations {
+		predicate, err := a.Predicate(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("attestation %s: %w", a.PredicateType, err)
+		}
+		statement, err := attest.NewStatement(p.repo.Name(), subject, a.PredicateType, predicate)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, &claim{predicateType: a.PredicateType, statement: statement})
 	}
-	merged, err := attest.Merge(existing, ours, func(old, new attest.Item) (bool, error) {
-		return p.replaces(ctx, old, new)
-	})
-	if err != nil {
-		return err
+	if !p.options.Format.Bundles() {
+		return claims, nil
 	}
-	assembled, err := attest.Assemble(merged)
-	if err != nil {
-		return err
-	}
-	blobs := []Blob{BytesBlob(assembled.Config.MediaType, assembled.Config.Content)}
-	for _, item := range ours {
-		blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
-	}
-	if err := p.blobs(ctx, blobs); err != nil {
-		return err
-	}
-	m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
-	if err := p.manifest(ctx, m); err != nil {
-		return err
-	}
-	if current == m.Digest() {
-		return nil
-	}
-	return p.repo.Tag(ctx, m, []string{tag})
-}
-
-// classicItems reads the manifest under one of cosign's tags. One that is
-// missing or broken counts as empty: it is written anew.
-func classicItems(ctx context.Context, repo Repository, tag string) ([]attest.Item, digest.Digest, error) {
-	d, err := repo.Resolve(ctx, tag)
-	if errors.Is(err, ErrNoTag) {
-		return nil, "", nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	m, err := repo.Manifest(ctx, d.Digest)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
-		return nil, "", nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	items, err := attest.Read(m.Raw)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", repo.Reference(tag), err)
-	}
-	return items, d.Digest, nil
-}
-
-// replaces says whether old is what this key said before of the same.
-func (p *publication) replaces(ctx context.Context, old, new attest.Item) (bool, error) {
-	if old.MediaType != new.MediaType ||
-		old.Annotations[attest.AnnotationPredicate] != new.Annotations[attest.AnnotationPredicate] {
-		return false, nil
-	}
-	content, err := ReadSmall(ctx, p.repo, old.Descriptor)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
-		return true, nil // nothing to lose
-	}
-	if err != nil {
-		return false, err
-	}
-	old.Content = content
-	return p.verifier.Signed(old), nil
-}
-
-// ReadSmall reads a blob of at most MaxStatement bytes.
-func ReadSmall(ctx context.Context, repo Repository, d ocispec.Descriptor) ([]byte, error) {
-	if d.Size > MaxStatement {
-		return nil, fmt.Errorf("%w: %s: %d bytes, at most %d are read", ErrUnreadable, repo.Reference(d.Digest.String()), d.Size, MaxStatement)
-	}
-	rc, err := repo.Blob(ctx, d)
+	statement, err := attest.SignStatement(p.repo.Name(), subject)
 	if err != nil {
 		return nil, err
 	}
-	defer rc.Close()
-	content, err := io.ReadAll(rc)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", repo.Reference(d.Digest.String()), err)
+	return append(claims, &claim{predicateType: attest.PredicateSign, statement: statement}), nil
+}
+
+// isClassic says whether a claim has a classic form under the .att tag.
+func (p *publication) isClassic(c *claim) bool {
+	return p.options.Format.Classic() && c.predicateType != attest.PredicateSign
+}
+
+// find looks for claims that the signer has signed before, where it would
+// not sign them with the same bytes again.
+func (p *publication) find(ctx context.Context, subject digest.Digest, tag *classicTag, claims []*claim) error {
+	signer := p.options.Signer
+	if signer.Repeats() {
+		return nil
 	}
-	return content, nil
+	if p.options.Format.Bundles() {
+		stored, err := Bundles(ctx, p.repo, subject)
+		if err != nil {
+			return err
+		}
+		for _, s := range stored {
+			b, err := attest.ParseBundle(s.Content)
+			if err != nil {
+				continue // not ours
+			}
+			for _, c := range claims {
+				if c.bundle == nil && bytes.Equal(b.Payload(), c.statement) && signer.Signed(attest.BundleItem(s.Content)) {
+					c.bundle = b
+				}
+			}
+		}
+	}
+	for _, c := range claims {
+		if !p.isClassic(c) {
+			continue
+		}
+		item, err := p.findItem(ctx, tag, attest.MediaTypeDSSE, func(i attest.Item) bool {
+			payload, err := attest.EnvelopePayload(i.Content)
+			return err == nil && bytes.Equal(payload, c.statement)
+		})
+		if err != nil {
+			return err
+		}
+		c.item = item
+	}
+	return nil
+}
+
+// signAll makes what is missing, several at a time: each may be a question to
+// a certificate authority, a log and a clock.
+func (p *publication) signAll(ctx context.Context, claims []*claim) error {
+	signer := p.options.Signer
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(p.options.Jobs)
+	for _, c := range claims {
+		group.Go(func() (err error) {
+			classic := p.isClassic(c) && c.item == nil
+			if c.bundle == nil && (classic || p.options.Format.Bundles()) {
+				if c.bundle, err = signer.Bundle(ctx, c.statement); err != nil {
+					return err
+				}
+			}
+			if classic {
+				item, err := signer.Attestation(ctx, c.bundle)
+				c.item = &item
+				return err
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// writeBundles writes each bundle as a referrer, one after the other.
+func (p *publication) writeBundles(ctx context.Context, subject ocispec.Descriptor, claims []*claim) error {
+	for _, c := range claims {
+		made, err := attest.Referrer(subject, c.predicateType, c.bundle.Content)
+		if err != nil {
+			return err
+		}
+		blobs := []Blob{BytesBlob(made.Config.MediaType, made.Config.Content)}
+		for _, item := range made.Items {
+			blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
+		}
+		if err := p.blobs(ctx, blobs); err != nil {
+			return err
+		}
+		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: made.Raw}
+		if err := p.referrer(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// referrer writes a referrer that is not listed.
+func (p *publication) referrer(ctx context.Context, m Manifest) error {
+	written, err := p.repo.PutReferrer(ctx, m)
+	if err != nil {
+		return err
+	}
+	if written {
+		p.result.Manifests++
+	}
+	if written || len(p.result.Moved) > 0 {
+		p.written.manifests = append(p.written.manifests, m)
+	}
+	return nil
 }

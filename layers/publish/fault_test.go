@@ -52,7 +52,7 @@ func (c faultCase) String() string {
 // faultCases are all rows. Each runs once for every stride-th write of a push.
 func faultCases(full bool) []faultCase {
 	var cases []faultCase
-	for registry, stride := range map[string]int{"ocimem": 7, "docker-registry": 20} {
+	for registry, stride := range map[string]int{"ocimem": 17, "docker-registry": 45} {
 		if full {
 			stride = 1
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -26,7 +27,7 @@ import (
 // lying stands before a real registry and answers some requests itself.
 func lying(t *testing.T, lie func(w http.ResponseWriter, req *http.Request) bool) publish.Destination {
 	t.Helper()
-	real := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	real := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
 	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !lie(w, req) {
 			real.ServeHTTP(w, req)
@@ -53,6 +54,14 @@ func TestRegistryThatLies(t *testing.T) {
 				return false
 			}
 			fmt.Fprint(w, strings.Repeat("x", 512))
+			return true
+		},
+		"lists no referrers": func(w http.ResponseWriter, req *http.Request) bool {
+			if !strings.Contains(req.URL.Path, "/referrers/sha256:") {
+				return false
+			}
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			fmt.Fprint(w, `{"schemaVersion":2,"mediaType":"`+ocispec.MediaTypeImageIndex+`","manifests":[]}`)
 			return true
 		},
 		"cuts blobs short": func(w http.ResponseWriter, req *http.Request) bool {

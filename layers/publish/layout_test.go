@@ -43,8 +43,9 @@ func TestLayoutTwiceIsTheSame(t *testing.T) {
 	dest := destination(t, "oci:"+dir)
 	release := postgresql().release(t, store)
 	first := mustPublish(t, dest, release, publish.Options{Signer: key})
-	// Config, two layers, and config and content of attestation and signature.
-	if first.Blobs != 7 || first.Manifests != 3 || len(first.Moved) != 3 || first.Moved[0] != release.Fixed {
+	// Config and two layers; config and content of attestation and signature;
+	// and of these the bundles, with one empty config.
+	if first.Blobs != 10 || first.Manifests != 5 || len(first.Moved) != 3 || first.Moved[0] != release.Fixed {
 		t.Errorf("first: %+v", first)
 	}
 	before := snapshot(t, dir)

@@ -18,9 +18,12 @@ type Options struct {
 	// Signer signs manifests and attestations. Without one nothing is signed
 	// or attested, which only a layout takes.
 	Signer attest.Signer
+	// Format is the form of what is signed; the zero value is both forms.
+	Format attest.Format
 	// Merge keeps the platforms that a tag has and the release does not.
 	Merge bool
-	// Jobs bounds the blobs in flight; zero means 4.
+	// Jobs bounds the blobs in flight, and the signatures being made; zero
+	// means 4.
 	Jobs     int
 	Progress progress.Sink
 }
@@ -31,7 +34,7 @@ type Result struct {
 	Reference string // with the first tag
 	Digest    digest.Digest
 	Tags      []string
-	KeyID     string // empty where nothing was signed
+	KeyID     string // who signed, as the signer's ID; empty where nothing was signed
 	// Blobs and Manifests count what was written, signatures included; both
 	// are zero where everything was there already and no tag moved.
 	Blobs, Manifests int
@@ -55,11 +58,10 @@ func Publish(ctx context.Context, dest Destination, r Release, o Options) (Resul
 }
 
 type publication struct {
-	release  Release
-	options  Options
-	repo     Repository
-	verifier *attest.Verifier
-	result   Result
+	release Release
+	options Options
+	repo    Repository
+	result  Result
 	// written is read back before a tag moves.
 	written readBack
 }
@@ -83,17 +85,14 @@ func newPublication(dest Destination, r Release, o Options) (*publication, error
 		o.Progress = progress.Discard{}
 	}
 	p := &publication{release: r, options: o, result: Result{Name: r.Name, Tags: r.Tags}}
-	var err error
 	if o.Signer == nil {
 		if _, layout := dest.(*Layout); !layout {
 			return nil, fmt.Errorf("publish %s to %s: %w: only a layout folder takes an unsigned image", r.Name, dest, attest.ErrKeyRequired)
 		}
 	} else {
-		if p.verifier, err = attest.NewVerifier(o.Signer.Public()); err != nil {
-			return nil, err
-		}
 		p.result.KeyID = o.Signer.ID()
 	}
+	var err error
 	p.repo, err = writable(dest, r.Name)
 	return p, err
 }
@@ -123,7 +122,7 @@ func (p *publication) run(ctx context.Context) (Result, error) {
 		if err := p.manifest(ctx, top); err != nil {
 			return Result{}, err
 		}
-		if err := p.sign(ctx, top); err != nil {
+		if err := p.describe(ctx, top, nil); err != nil {
 			return Result{}, err
 		}
 	}
@@ -147,13 +146,7 @@ func (p *publication) image(ctx context.Context, img Image) error {
 	if err := p.manifest(ctx, manifest); err != nil {
 		return err
 	}
-	if p.options.Signer == nil {
-		return nil
-	}
-	if err := p.attest(ctx, manifest, img.Attestations); err != nil {
-		return err
-	}
-	return p.sign(ctx, manifest)
+	return p.describe(ctx, manifest, img.Attestations)
 }
 
 // blobs writes those that the repository does not have.

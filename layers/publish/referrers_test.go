@@ -45,15 +45,11 @@ func referrer(t *testing.T, repo publish.Repository, subject ocispec.Descriptor,
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope, err := attest.Envelope(t.Context(), key, statement)
+	bundle, err := key.Bundle(t.Context(), statement)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := attest.KeyBundle(key.Public(), envelope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := attest.Referrer(subject, predicateType, bundle)
+	m, err := attest.Referrer(subject, predicateType, bundle.Content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +102,7 @@ func TestReferrers(t *testing.T) {
 	for _, where := range withReferrers(t) {
 		t.Run(where.name, func(t *testing.T) {
 			key := testKey(t)
-			result := mustPublish(t, where.dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
+			result := mustPublish(t, where.dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 			repo, _ := where.dest.Repository("postgresql")
 			subject, err := repo.Manifest(t.Context(), result.Digest)
 			if err != nil {
@@ -145,7 +141,7 @@ func TestReferrers(t *testing.T) {
 			if got, want := predicates(t, where.dest, result.Digest, key), map[string]int{attest.PredicateSign: 1, attest.PredicateSPDX: 1}; !maps.Equal(got, want) {
 				t.Errorf("bundles %v, want %v", got, want)
 			}
-			if !complete(t, repo, "latest", key) {
+			if !completeIn(t, repo, "latest", key, attest.Classic) {
 				t.Error("no tag")
 			}
 		})
@@ -166,7 +162,7 @@ func TestReferrerWithoutSubject(t *testing.T) {
 // Referrers that a reader cannot use hide none that it can.
 func TestBrokenReferrersAreLeftOut(t *testing.T) {
 	dest, key := destination(t, "oci:"+t.TempDir()), testKey(t)
-	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
+	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
 	d := subject.Descriptor()
@@ -197,7 +193,7 @@ func TestFallbackTagIsRepaired(t *testing.T) {
 	host := registries()["ggcr"](t)
 	front := inject(t, host)
 	dest, key := destination(t, serve(t, front)+"/shudl"), testKey(t)
-	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
+	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
 	m := referrer(t, repo, subject.Descriptor(), key, attest.PredicateSign, `{}`)
@@ -221,7 +217,7 @@ func TestFallbackTagIsRepaired(t *testing.T) {
 func TestFallbackTagOfManyWriters(t *testing.T) {
 	host := registries()["ggcr"](t)
 	dest := destination(t, host+"/shudl")
-	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: testKey(t)})
+	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: testKey(t), Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
 	m := make([]publish.Manifest, 8)

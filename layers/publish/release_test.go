@@ -189,10 +189,17 @@ func mustPublish(t *testing.T, dest publish.Destination, r publish.Release, o pu
 }
 
 // complete fails unless the tag names an image whose signature and SBOM are
-// by the key and whose blobs are all there; it reports whether there is a tag.
+// by the key, in both forms, and whose blobs are all there; it reports whether
+// there is a tag.
 func complete(t *testing.T, repo publish.Repository, tag string, key *attest.Key) bool {
 	t.Helper()
-	there, err := whole(t, repo, tag, key)
+	return completeIn(t, repo, tag, key, attest.Dual)
+}
+
+// completeIn is complete for the forms that a format has.
+func completeIn(t *testing.T, repo publish.Repository, tag string, key *attest.Key, format attest.Format) bool {
+	t.Helper()
+	there, err := wholeIn(t, repo, tag, key, format)
 	if err != nil {
 		t.Errorf("%s is tagged and not complete: %v", tag, err)
 	}
@@ -201,6 +208,11 @@ func complete(t *testing.T, repo publish.Repository, tag string, key *attest.Key
 
 // whole says whether there is a tag, and what its image lacks.
 func whole(t *testing.T, repo publish.Repository, tag string, key *attest.Key) (there bool, lacks error) {
+	t.Helper()
+	return wholeIn(t, repo, tag, key, attest.Dual)
+}
+
+func wholeIn(t *testing.T, repo publish.Repository, tag string, key *attest.Key, format attest.Format) (there bool, lacks error) {
 	t.Helper()
 	ctx := t.Context()
 	d, err := repo.Resolve(ctx, tag)
@@ -214,18 +226,25 @@ func whole(t *testing.T, repo publish.Repository, tag string, key *attest.Key) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	return true, described(ctx, repo, verifier, d)
+	return true, described(ctx, repo, verifier, d, format)
 }
 
 // described says what is missing of a signature, an SBOM or a blob of an
 // image, or of an index and its images.
-func described(ctx context.Context, repo publish.Repository, verifier *attest.Verifier, d ocispec.Descriptor) error {
+func described(ctx context.Context, repo publish.Repository, verifier *attest.Verifier, d ocispec.Descriptor, format attest.Format) error {
 	subject, err := publish.Hex(d.Digest)
 	if err != nil {
 		return err
 	}
-	if err := anySigned(ctx, repo, verifier, attest.SignatureTag(subject)); err != nil {
-		return err
+	if format.Classic() {
+		if err := anySigned(ctx, repo, verifier, attest.SignatureTag(subject)); err != nil {
+			return err
+		}
+	}
+	if format.Bundles() {
+		if err := anyBundle(ctx, repo, verifier, d.Digest, attest.PredicateSign); err != nil {
+			return err
+		}
 	}
 	m, err := repo.Manifest(ctx, d.Digest)
 	if err != nil {
@@ -241,12 +260,19 @@ func described(ctx context.Context, repo publish.Repository, verifier *attest.Ve
 	if m.MediaType == ocispec.MediaTypeImageIndex {
 		var lacks error
 		for _, child := range manifest.Manifests {
-			lacks = errors.Join(lacks, described(ctx, repo, verifier, child))
+			lacks = errors.Join(lacks, described(ctx, repo, verifier, child, format))
 		}
 		return lacks
 	}
-	if err := anySigned(ctx, repo, verifier, attest.AttestationTag(subject)); err != nil {
-		return err
+	if format.Classic() {
+		if err := anySigned(ctx, repo, verifier, attest.AttestationTag(subject)); err != nil {
+			return err
+		}
+	}
+	if format.Bundles() {
+		if err := anyBundle(ctx, repo, verifier, d.Digest, attest.PredicateSPDX); err != nil {
+			return err
+		}
 	}
 	for _, blob := range append(manifest.Layers, manifest.Config) {
 		if _, err := publish.ReadSmall(ctx, repo, blob); err != nil {
@@ -278,4 +304,21 @@ func anySigned(ctx context.Context, repo publish.Repository, verifier *attest.Ve
 		}
 	}
 	return fmt.Errorf("nothing under %s is by the key", where)
+}
+
+func anyBundle(ctx context.Context, repo publish.Repository, verifier *attest.Verifier, subject digest.Digest, predicateType string) error {
+	hex, err := publish.Hex(subject)
+	if err != nil {
+		return err
+	}
+	bundles, err := publish.Bundles(ctx, repo, subject)
+	if err != nil {
+		return err
+	}
+	for _, b := range bundles {
+		if s, err := verifier.Bundle(b.Content, hex); err == nil && s.PredicateType == predicateType {
+			return nil
+		}
+	}
+	return fmt.Errorf("no bundle of %s refers to %s and is by the key", predicateType, subject)
 }

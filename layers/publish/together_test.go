@@ -144,5 +144,5 @@ func lacking(t *testing.T, repo publish.Repository, d digest.Digest, key *attest
 	if err != nil {
 		t.Fatal(err)
 	}
-	return described(t.Context(), repo, verifier, ocispec.Descriptor{Digest: d})
+	return described(t.Context(), repo, verifier, ocispec.Descriptor{Digest: d}, attest.Dual)
 }

@@ -1,0 +1,177 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// classicTag is what lies under one of cosign's tags.
+type classicTag struct {
+	name   string
+	digest digest.Digest // "" where there is nothing
+	items  []attest.Item
+}
+
+// readClassic reads the manifest under one of cosign's tags. One that is
+// missing or broken counts as empty: it is written anew.
+func readClassic(ctx context.Context, repo Repository, tag string) (*classicTag, error) {
+	found := &classicTag{name: tag}
+	d, err := repo.Resolve(ctx, tag)
+	if errors.Is(err, ErrNoTag) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := repo.Manifest(ctx, d.Digest)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if found.items, err = attest.Read(m.Raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", repo.Reference(tag), err)
+	}
+	found.digest = d.Digest
+	return found, nil
+}
+
+// findItem looks for an item that the signer made and that want takes; nil
+// where there is none.
+func (p *publication) findItem(ctx context.Context, tag *classicTag, mediaType string, want func(attest.Item) bool) (*attest.Item, error) {
+	for _, item := range tag.items {
+		if item.MediaType != mediaType {
+			continue
+		}
+		content, err := ReadSmall(ctx, p.repo, item.Descriptor)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnreadable) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		item.Content = content
+		if want(item) && p.options.Signer.Signed(item) {
+			return &item, nil
+		}
+	}
+	return nil, nil
+}
+
+// writeClassic writes attestations and signature under cosign's tags.
+func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, attestations *classicTag, claims []*claim) error {
+	var items []attest.Item
+	for _, c := range claims {
+		if c.item != nil {
+			items = append(items, *c.item)
+		}
+	}
+	if len(items) > 0 {
+		if err := p.putClassic(ctx, attestations, items); err != nil {
+			return err
+		}
+	}
+	payload, err := attest.Payload(p.repo.Name(), subject)
+	if err != nil {
+		return err
+	}
+	tag, err := readClassic(ctx, p.repo, attest.SignatureTag(subject))
+	if err != nil {
+		return err
+	}
+	item, err := p.signature(ctx, tag, payload)
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", subject, err)
+	}
+	return p.putClassic(ctx, tag, []attest.Item{item})
+}
+
+// signature is the one that the signer made before, or a new one.
+func (p *publication) signature(ctx context.Context, tag *classicTag, payload []byte) (attest.Item, error) {
+	if !p.options.Signer.Repeats() {
+		found, err := p.findItem(ctx, tag, attest.MediaTypeSimpleSigning, func(i attest.Item) bool {
+			return bytes.Equal(i.Content, payload)
+		})
+		if err != nil {
+			return attest.Item{}, err
+		}
+		if found != nil {
+			return *found, nil
+		}
+	}
+	return p.options.Signer.Signature(ctx, payload)
+}
+
+// putClassic puts items into the manifest under one of cosign's tags, among
+// what is there.
+func (p *publication) putClassic(ctx context.Context, tag *classicTag, ours []attest.Item) error {
+	merged, err := attest.Merge(tag.items, ours, func(old, new attest.Item) (bool, error) {
+		return p.replaces(ctx, old, new)
+	})
+	if err != nil {
+		return err
+	}
+	assembled, err := attest.Assemble(merged)
+	if err != nil {
+		return err
+	}
+	blobs := []Blob{BytesBlob(assembled.Config.MediaType, assembled.Config.Content)}
+	for _, item := range ours {
+		blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
+	}
+	if err := p.blobs(ctx, blobs); err != nil {
+		return err
+	}
+	m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
+	if err := p.manifest(ctx, m); err != nil {
+		return err
+	}
+	if tag.digest == m.Digest() {
+		return nil
+	}
+	return p.repo.Tag(ctx, m, []string{tag.name})
+}
+
+// replaces says whether old is what this signer said before of the same.
+func (p *publication) replaces(ctx context.Context, old, new attest.Item) (bool, error) {
+	if old.MediaType != new.MediaType ||
+		old.Annotations[attest.AnnotationPredicate] != new.Annotations[attest.AnnotationPredicate] {
+		return false, nil
+	}
+	content, err := ReadSmall(ctx, p.repo, old.Descriptor)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return true, nil // nothing to lose
+	}
+	if err != nil {
+		return false, err
+	}
+	old.Content = content
+	return p.options.Signer.Signed(old), nil
+}
+
+// ReadSmall reads a blob of at most MaxStatement bytes.
+func ReadSmall(ctx context.Context, repo Repository, d ocispec.Descriptor) ([]byte, error) {
+	if d.Size > MaxStatement {
+		return nil, fmt.Errorf("%w: %s: %d bytes, at most %d are read", ErrUnreadable, repo.Reference(d.Digest.String()), d.Size, MaxStatement)
+	}
+	rc, err := repo.Blob(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	content, err := io.ReadAll(rc)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", repo.Reference(d.Digest.String()), err)
+	}
+	return content, nil
+}
