@@ -239,6 +239,16 @@ func endRecord(end zipEnd) []byte {
 	return le.AppendUint16(b, 0)
 }
 
+// OpenAt opens the content of a regular file for reading at any place, which
+// a zip or a program needs. What lies deflated in an archive becomes a store
+// object first, so that memory does not grow with it.
+func OpenAt(ctx context.Context, s *fetch.Store, e rootfs.Entry) (io.ReaderAt, io.Closer, error) {
+	if e.Type != rootfs.Regular || e.Content == nil {
+		return nil, nil, fmt.Errorf("%s is not a file that can be looked into", e.Path)
+	}
+	return source(ctx, s, e)
+}
+
 // source opens an entry's content for reading at any place, which a zip
 // needs: a section of an object as it is, a deflated one as an object made
 // for it.

@@ -119,10 +119,10 @@ func FuzzAr(f *testing.F) {
 	})
 }
 
-func FuzzLicense(f *testing.F) {
+func FuzzReadCopyright(f *testing.F) {
 	f.Add("Format: x\n\nFiles: *\nLicense: GPL-2+ or MIT, and Zlib with x\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := License([]byte(s))
+		got := ReadCopyright([]byte(s)).License
 		if got == "" || strings.ContainsAny(got, "\n\t,|") {
 			t.Fatalf("%q", got)
 		}

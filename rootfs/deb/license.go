@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,8 +13,23 @@ import (
 // NoAssertion is SPDX's word for a licence that nobody has determined.
 const NoAssertion = "NOASSERTION"
 
-// maxCopyright bounds the copyright file that is read, in bytes.
-const maxCopyright = 4 << 20
+// MaxCopyright bounds the copyright file that is read, in bytes.
+const MaxCopyright = 4 << 20
+
+// maxLicenseText bounds the text of one licence that is kept, in bytes.
+const maxLicenseText = 16 << 10
+
+// Copyright is what a package's copyright file says.
+type Copyright struct {
+	// License is an SPDX expression, or NoAssertion. Licences that SPDX does
+	// not list stand in it as LicenseRef-NAME.
+	License string
+	// Texts holds the text of each LicenseRef that the file has a text for.
+	Texts map[string]string
+	// FreeForm marks a file that is no machine-readable one: its licences were
+	// recognised by references and texts, and there may be others in it.
+	FreeForm bool
+}
 
 // license reads the package's own copyright file. A package whose
 // documentation folder is a link to another's has none of its own.
@@ -30,23 +44,25 @@ func (c *Contents) license(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, maxCopyright))
+	text, err := io.ReadAll(io.LimitReader(r, MaxCopyright))
 	if err != nil {
 		return "", err
 	}
-	return License(text), nil
+	return ReadCopyright(text).License, nil
 }
 
-// License gives a copyright file's licences as one SPDX expression: all short
-// names of a machine-readable file (DEP-5), joined by AND, sorted. Names that
-// SPDX has under another name are translated, the others become
-// LicenseRef-NAME. Licences of the packaging alone (Files: debian/*) count
-// only where there are no others. A file in free form gives NOASSERTION:
-// nothing is guessed from prose.
-func License(copyright []byte) string {
+// ReadCopyright gives a copyright file's licences as one SPDX expression.
+// From a machine-readable file (DEP-5) these are all its short names, joined
+// by AND, sorted; names that SPDX has under another name are translated, and
+// licences of the packaging alone (Files: debian/*) count only where there
+// are no others. From a file in free form they are the licences whose texts
+// and notices it quotes and those of usr/share/common-licenses that it refers
+// to.
+func ReadCopyright(copyright []byte) Copyright {
 	if !bytes.HasPrefix(bytes.TrimLeft(copyright, " \t\r\n"), []byte("Format:")) {
-		return NoAssertion
+		return freeForm(copyright)
 	}
+	c := Copyright{License: NoAssertion, Texts: map[string]string{}}
 	var program, packaging []string
 	r := newControlReader(bytes.NewReader(copyright))
 	r.comments = true
@@ -56,102 +72,55 @@ func License(copyright []byte) string {
 			break
 		}
 		if err != nil {
-			return NoAssertion
+			return freeForm(copyright) // it only looks machine readable
 		}
 		files := p.get("Files")
-		name, _, _ := strings.Cut(p.get("License"), "\n")
-		name = strings.TrimSpace(name)
+		name, text, _ := strings.Cut(p.get("License"), "\n")
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		e := expression(name)
+		c.keepText(e, text)
 		switch {
-		case files == "" || name == "":
+		case files == "":
 		case strings.HasPrefix(files, "debian/"):
-			packaging = append(packaging, expression(name))
+			packaging = append(packaging, e)
 		default:
-			program = append(program, expression(name))
+			program = append(program, e)
 		}
 	}
 	if len(program) == 0 {
 		program = packaging
 	}
-	slices.Sort(program)
-	program = slices.Compact(program)
-	if len(program) == 0 {
+	c.License = conjunction(program)
+	return c
+}
+
+// keepText remembers the text that a paragraph has for a licence of its own.
+func (c *Copyright) keepText(expression, text string) {
+	text = strings.TrimSpace(strings.ReplaceAll("\n"+text+"\n", "\n.\n", "\n\n"))
+	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\n.\n", "\n\n"), "�")
+	if text == "" || !strings.HasPrefix(expression, licenseRef) || strings.Contains(expression, " ") {
+		return
+	}
+	if old, ok := c.Texts[expression]; ok && len(old) >= len(text) {
+		return // a paragraph of its own says more than a remark
+	}
+	c.Texts[expression] = truncated(text)
+}
+
+// conjunction joins expressions that all hold, each once, sorted.
+func conjunction(list []string) string {
+	list = slices.Compact(slices.Sorted(slices.Values(list)))
+	if len(list) == 0 {
 		return NoAssertion
 	}
-	if len(program) > 1 {
-		for i, e := range program {
+	if len(list) > 1 {
+		for i, e := range list {
 			if strings.Contains(e, " OR ") && !strings.HasPrefix(e, "(") {
-				program[i] = "(" + e + ")"
+				list[i] = "(" + e + ")"
 			}
 		}
 	}
-	return strings.Join(program, " AND ")
-}
-
-// expression translates one License line: names joined by "or", "and", commas
-// and "with NAME exception".
-func expression(line string) string {
-	var out []string
-	for part := range strings.SplitSeq(orWord.ReplaceAllString(line, "|"), "|") {
-		var all []string
-		for one := range strings.SplitSeq(andWord.ReplaceAllString(part, "&"), "&") {
-			if one = strings.TrimSpace(one); one != "" {
-				all = append(all, spdxID(one))
-			}
-		}
-		switch {
-		case len(all) == 1:
-			out = append(out, all[0])
-		case len(all) > 1:
-			out = append(out, "("+strings.Join(all, " AND ")+")")
-		}
-	}
-	if len(out) == 0 {
-		return NoAssertion
-	}
-	return strings.Join(out, " OR ")
-}
-
-// What the short names of a License line are joined by, and how GNU's are made.
-var (
-	orWord  = regexp.MustCompile(`(?i),?\s+or\s+|\|`)
-	andWord = regexp.MustCompile(`(?i),?\s+and\s+|,\s*|&`)
-	gnuName = regexp.MustCompile(`^(gpl|lgpl|agpl|gfdl)-v?([0-9](?:\.[0-9])?)(\+|-or-later)?(?:-only)?$`)
-	notInID = regexp.MustCompile(`[^A-Za-z0-9.]+`)
-)
-
-// spdxID gives one short name its SPDX identifier. Debian writes GPL-2+ where
-// SPDX writes GPL-2.0-or-later (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/).
-func spdxID(name string) string {
-	lower := strings.ToLower(name)
-	if gnu := gnuName.FindStringSubmatch(lower); gnu != nil {
-		version := gnu[2]
-		if !strings.Contains(version, ".") {
-			version += ".0"
-		}
-		suffix := "-only"
-		if gnu[3] != "" {
-			suffix = "-or-later"
-		}
-		return strings.ToUpper(gnu[1]) + "-" + version + suffix
-	}
-	if id, ok := spdxNames()[lower]; ok {
-		return id
-	}
-	return "LicenseRef-" + strings.Trim(notInID.ReplaceAllString(name, "-"), "-")
-}
-
-// spdxNames are the names that DEP-5 files use for licences of SPDX's list,
-// lower case.
-func spdxNames() map[string]string {
-	return map[string]string{
-		"apache-2": "Apache-2.0", "apache-2.0": "Apache-2.0", "artistic": "Artistic-1.0-Perl", "artistic-2": "Artistic-2.0",
-		"artistic-2.0": "Artistic-2.0", "0bsd": "0BSD", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause",
-		"bsd-4-clause": "BSD-4-Clause", "bsd-4-clause-uc": "BSD-4-Clause-UC", "bsl-1.0": "BSL-1.0", "cc0-1.0": "CC0-1.0", "cc0": "CC0-1.0",
-		"cc-by-3.0": "CC-BY-3.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-sa-3.0": "CC-BY-SA-3.0", "cc-by-sa-4.0": "CC-BY-SA-4.0",
-		"curl": "curl", "expat": "MIT", "mit": "MIT", "fsfap": "FSFAP", "fsful": "FSFUL", "fsfullr": "FSFULLR", "isc": "ISC",
-		"mpl-1.1": "MPL-1.1", "mpl-2": "MPL-2.0", "mpl-2.0": "MPL-2.0", "openssl": "OpenSSL", "ofl-1.1": "OFL-1.1",
-		"postgresql": "PostgreSQL", "psf-2": "PSF-2.0", "psf-2.0": "PSF-2.0", "python-2.0": "Python-2.0",
-		"unicode-dfs-2016": "Unicode-DFS-2016", "unlicense": "Unlicense", "x11": "X11", "zlib": "Zlib", "wtfpl": "WTFPL",
-		"zpl-2.1": "ZPL-2.1", "bzip2-1.0.6": "bzip2-1.0.6", "libpng": "Libpng", "icu": "ICU", "hpnd": "HPND", "ftl": "FTL", "ijg": "IJG",
-	}
+	return strings.Join(list, " AND ")
 }

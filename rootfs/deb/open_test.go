@@ -205,21 +205,3 @@ func TestCheckScripts(t *testing.T) {
 		t.Error("no row for Java 25")
 	}
 }
-
-func TestLicense(t *testing.T) {
-	const format = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
-	for text, want := range map[string]string{
-		"This is free software.\n": NoAssertion,
-		format:                     NoAssertion,
-		format + "\nFiles: *\nLicense: GPL-2+\n\nFiles: x\nLicense: Expat\n text\n\nFiles: debian/*\nLicense: LGPL-3\n": "GPL-2.0-or-later AND MIT",
-		format + "\nFiles: debian/*\nLicense: LGPL-2.1\n":                                                               "LGPL-2.1-only",
-		format + "\nFiles: *\nLicense: GPL-1+ or Artistic\n\nFiles: y\nLicense: Apache-2.0\n":                           "Apache-2.0 AND (GPL-1.0-or-later OR Artistic-1.0-Perl)",
-		format + "\nFiles: *\nLicense: BSD-3-clause, and public-domain\n":                                               "(BSD-3-Clause AND LicenseRef-public-domain)",
-		format + "# a comment\n\nFiles: *\nLicense: GPL-3+ with Bison exception\n":                                      "LicenseRef-GPL-3-with-Bison-exception",
-		format + "broken\n": NoAssertion,
-	} {
-		if got := License([]byte(text)); got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
-		}
-	}
-}

@@ -62,25 +62,33 @@ func program(ctx context.Context, s *fetch.Store, a recipes.Artifact, src recipe
 		return rootfs.Entry{}, err
 	}
 	key := string(in)
-	if d, ok := built(s, key); ok {
-		return archive.File(ctx, s, d, src.Into)
+	d, ok := built(s, key)
+	if !ok {
+		if d, err = compileOnce(ctx, s, key, m, src, p, o); err != nil {
+			return rootfs.Entry{}, err
+		}
 	}
-	unlock, err := s.Lock(ctx, "go "+key)
-	if err != nil {
-		return rootfs.Entry{}, err
-	}
-	defer unlock()
-	if d, ok := built(s, key); ok {
-		return archive.File(ctx, s, d, src.Into)
-	}
-	d, err := compile(ctx, s, m, src, p, o)
-	if err != nil {
-		return rootfs.Entry{}, err
-	}
-	if err := s.SetRecord("gobin", key, []byte(d)); err != nil {
+	if err := licensed(ctx, s, d, m, src, p, o); err != nil {
 		return rootfs.Entry{}, err
 	}
 	return archive.File(ctx, s, d, src.Into)
+}
+
+// compileOnce compiles a program, unless another process does so now.
+func compileOnce(ctx context.Context, s *fetch.Store, key string, m Module, src recipes.GoSource, p recipes.Platform, o Options) (recipes.Digest, error) {
+	unlock, err := s.Lock(ctx, "go "+key)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if d, ok := built(s, key); ok {
+		return d, nil
+	}
+	d, err := compile(ctx, s, m, src, p, o)
+	if err != nil {
+		return "", err
+	}
+	return d, s.SetRecord("gobin", key, []byte(d))
 }
 
 // locked holds the module to the lock's checksum.
@@ -119,33 +127,21 @@ func compile(ctx context.Context, s *fetch.Store, m Module, src recipes.GoSource
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "shudl-go-*")
+	w, err := newWorkplace(ctx, t, m, p, o)
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
-	work, mirror := filepath.Join(dir, "module"), filepath.Join(dir, "mirror")
-	if err := os.Mkdir(work, 0o755); err != nil {
-		return "", err
-	}
-	if err := m.write(work); err != nil {
-		return "", err
-	}
-	proxy, err := proxyFor(ctx, mirror, m, o)
-	if err != nil {
-		return "", err
-	}
-	env := append(t.forced(p), proxy...)
+	defer w.remove()
 	// This brings all modules of the build into the module cache, and says
 	// clearly which one is missing.
-	kind, err := t.run(ctx, work, env, "list", "-f", "{{.Name}}", src.Package)
+	kind, err := t.run(ctx, w.module, w.env, "list", "-f", "{{.Name}}", src.Package)
 	if err != nil {
 		return "", err
 	}
 	if strings.TrimSpace(kind) != "main" {
 		return "", fmt.Errorf("it is the package %s, not a program", strings.TrimSpace(kind))
 	}
-	j := job{Dir: work, Env: env, Package: src.Package, Platform: p, LDFlags: src.LDFlags, Output: filepath.Join(dir, "program")}
+	j := job{Dir: w.module, Env: w.env, Package: src.Package, Platform: p, LDFlags: src.LDFlags, Output: filepath.Join(w.dir, "program")}
 	if len(o.Helper) > 0 {
 		err = j.delegate(ctx, o.Helper)
 	} else {
@@ -156,6 +152,42 @@ func compile(ctx context.Context, s *fetch.Store, m Module, src recipes.GoSource
 	}
 	return take(ctx, s, j.Output)
 }
+
+// workplace is a folder in which a program's module lies, with the environment
+// of go commands there.
+type workplace struct {
+	tools  *toolchain
+	dir    string // removed in the end
+	module string
+	env    []string
+}
+
+func newWorkplace(ctx context.Context, t *toolchain, m Module, p recipes.Platform, o Options) (*workplace, error) {
+	dir, err := os.MkdirTemp("", "shudl-go-*")
+	if err != nil {
+		return nil, err
+	}
+	w := &workplace{tools: t, dir: dir, module: filepath.Join(dir, "module"), env: t.forced(p)}
+	if err := w.fill(ctx, m, o); err != nil {
+		w.remove()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workplace) fill(ctx context.Context, m Module, o Options) error {
+	if err := os.Mkdir(w.module, 0o755); err != nil {
+		return err
+	}
+	if err := m.write(w.module); err != nil {
+		return err
+	}
+	proxy, err := proxyFor(ctx, filepath.Join(w.dir, "mirror"), m, o)
+	w.env = append(w.env, proxy...)
+	return err
+}
+
+func (w *workplace) remove() { os.RemoveAll(w.dir) }
 
 // take puts a file into the store.
 func take(ctx context.Context, s *fetch.Store, name string) (recipes.Digest, error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/evidence"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
@@ -60,6 +61,27 @@ func TestBuild(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 
+	t.Run("evidence", func(t *testing.T) {
+		facts, err := evidence.Read(ctx, f.Store, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var own, std evidence.Part
+		for _, p := range facts.Parts {
+			switch p.Name {
+			case "Hello":
+				own = p
+			case "stdlib":
+				std = p
+			}
+		}
+		if own.Version != "v1.2.3" || own.Sum != a.Checksum || own.License != "MIT" || own.Namespace != "example.test" {
+			t.Errorf("%+v", own)
+		}
+		if "go"+std.Version != runtime.Version() {
+			t.Errorf("%+v", std)
+		}
+	})
 	t.Run("hostile environment", func(t *testing.T) {
 		for name, value := range map[string]string{
 			"GOFLAGS": "-tags=evil -mod=vendor", "GOARCH": "386", "GOOS": "windows", "GOAMD64": "v3", "CGO_ENABLED": "1", "GOWORK": "/nonexistent/go.work",

@@ -208,8 +208,7 @@ func licenseOf(ctx context.Context, s *fetch.Store, v module.Version, zip recipe
 		if !ok || strings.Contains(name, "/") {
 			continue
 		}
-		upper := strings.ToUpper(name)
-		if !strings.HasPrefix(upper, "LICENSE") && !strings.HasPrefix(upper, "LICENCE") && !strings.HasPrefix(upper, "COPYING") || e.Content == nil || e.Size > 1<<20 {
+		if !isLicense(name) || e.Content == nil || e.Size > maxLicense {
 			continue
 		}
 		r, err := e.Content.Open(ctx)

@@ -27,16 +27,33 @@ func FromName(s string) string {
 // FromText recognises a licence file by what only that licence says; ""
 // where it is none of those known, or more than one.
 func FromText(text []byte) string {
-	s := plain(string(text[:min(len(text), maxText)]))
-	found := ""
+	if found := Texts(text[:min(len(text), maxText)]); len(found) == 1 {
+		return found[0]
+	}
+	return ""
+}
+
+// Leading recognises the licence that a file begins with, whatever texts of
+// others follow it.
+func Leading(text []byte) string {
+	if id := FromText(text); id != "" {
+		return id
+	}
+	return FromText(text[:min(len(text), leading)])
+}
+
+// leading is about the length of the Apache licence, in bytes: the longest
+// that files commonly put before those of others.
+const leading = 10 << 10
+
+// Texts lists the licences whose texts a file quotes, in a fixed order.
+func Texts(text []byte) []string {
+	s := plain(string(text))
+	var found []string
 	for _, r := range byText {
-		if !r.match.MatchString(s) || r.not != nil && r.not.MatchString(s) {
-			continue
+		if r.match.MatchString(s) && (r.not == nil || !r.not.MatchString(s)) {
+			found = append(found, r.id)
 		}
-		if found != "" {
-			return ""
-		}
-		found = r.id
 	}
 	return found
 }
@@ -93,6 +110,14 @@ var byText = []rule{
 	{id: "BSD-3-Clause", match: re(`redistribution and use in source and binary forms.*neither the names? of`)},
 	{id: "BSD-2-Clause", match: re(`redistribution and use in source and binary forms`), not: re(`neither the names? of|all advertising materials`)},
 	{id: "ISC", match: re(`permission to use, copy, modify,? and(/or|or)? ?(or )?distribute this software for any purpose with or without fee`)},
+	{id: "Python-2.0", match: re(`python software foundation license version 2.*beopen`)},
+	{id: "PSF-2.0", match: re(`python software foundation license version 2`), not: re(`beopen`)},
+	{id: "Zlib", match: re(`this software is provided as-is , without any express or implied warranty.*altered source versions must be plainly marked`)},
+	{id: "Unlicense", match: re(`this is free and unencumbered software released into the public domain`)},
+	{id: "BSL-1.0", match: re(`boost software license - version 1\.0`)},
+	{id: "EPL-2.0", match: re(`eclipse public license - v 2\.0`)},
+	{id: "EPL-1.0", match: re(`eclipse public license - v 1\.0`)},
+	{id: "LGPL-2.1-only", match: re(`gnu lesser general public license version 2\.1, february 1999`)},
 	{id: "MPL-2.0", match: re(`mozilla public license,? version 2\.0`), not: re(`gnu general public license version 3`)},
 	{id: "AGPL-3.0-only", match: re(`gnu affero general public license version 3, 19 november 2007`)},
 	{id: "LGPL-3.0-only", match: re(`gnu lesser general public license version 3, 29 june 2007`)},

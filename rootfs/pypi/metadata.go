@@ -18,15 +18,52 @@ type metadata struct {
 	license       string // SPDX expression, empty where it is not known
 }
 
-// parseMetadata reads the header fields.
-func parseMetadata(data []byte) (metadata, error) {
+// Identity is what a METADATA or PKG-INFO file says of who made the project.
+type Identity struct {
+	Name    string // normalised
+	Version string
+	License string // SPDX expression, empty where it is not known
+	Author  string // or its maintainer; empty where it names neither
+}
+
+// Identify reads a METADATA or PKG-INFO file without its requirements.
+func Identify(data []byte) (Identity, error) {
+	h, err := header(data)
+	if err != nil {
+		return Identity{}, err
+	}
+	i := Identity{Name: Normalize(h.Get("Name")), Version: h.Get("Version"), License: licenseOf(h)}
+	if i.Name == "" || i.Version == "" {
+		return i, fmt.Errorf("METADATA has no name or version")
+	}
+	for _, field := range []string{"Author", "Maintainer", "Author-Email", "Maintainer-Email"} {
+		name, _, _ := strings.Cut(h.Get(field), "<")
+		if name = strings.Trim(strings.TrimSpace(name), `"'`); name != "" && name != "UNKNOWN" && !strings.Contains(name, "@") {
+			i.Author = name
+			break
+		}
+	}
+	return i, nil
+}
+
+// header reads the fields above the description.
+func header(data []byte) (textproto.MIMEHeader, error) {
 	if head, _, ok := bytes.Cut(data, []byte("\n\n")); ok {
 		data = head
 	}
 	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(bytes.Clone(data), "\n\n"...))))
 	h, err := r.ReadMIMEHeader()
 	if err != nil {
-		return metadata{}, fmt.Errorf("METADATA: %w", err)
+		return nil, fmt.Errorf("METADATA: %w", err)
+	}
+	return h, nil
+}
+
+// parseMetadata reads the header fields.
+func parseMetadata(data []byte) (metadata, error) {
+	h, err := header(data)
+	if err != nil {
+		return metadata{}, err
 	}
 	m := metadata{name: Normalize(h.Get("Name")), version: h.Get("Version"), license: licenseOf(h)}
 	if m.name == "" || m.version == "" {
