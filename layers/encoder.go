@@ -52,6 +52,25 @@ func encoder(dst io.Writer, c Compression, cheap bool) (io.WriteCloser, error) {
 	return w, nil
 }
 
+// Decompress reads the tar stream of a layer blob by its OCI media type.
+func Decompress(r io.Reader, mediaType string) (io.ReadCloser, error) {
+	switch mediaType {
+	case Gzip.MediaType():
+		return gzip.NewReader(r)
+	case Zstd.MediaType():
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	}
+	return nil, fmt.Errorf("layer of the media type %q: want tar+gzip or tar+zstd", mediaType)
+}
+
+// maxWindow is the most memory that a zstd frame may ask for, in bytes; what
+// is written here asks for 8 MiB.
+const maxWindow = 128 << 20
+
 // decompress reads a stream of gzip members.
 func decompress(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
 

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.PersistentFlags().StringVar(&a.progressMode, "progress", "auto", "how work is shown on standard error: auto, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.cache, "cache", "", "`DIR` of the content store (default: shudl-assemble in the user's cache folder)")
-	root.AddCommand(a.push(), a.build(), a.plan(), a.lock(), a.fetch(), a.resolve(), a.verify(), a.sbom(), a.copy(),
+	root.AddCommand(a.push(), a.build(), a.plan(), a.lock(), a.fetch(), a.resolve(), a.verify(), a.sbom(), a.copy(), a.reproduce(),
 		a.cacheCommand(), a.version(), a.helper(), exitStatusTopic())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true
@@ -112,11 +112,16 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// sourceFlags are those of every command that fetches.
+// sourceFlags are those of every command that works on a distro.
 func (a *app) sourceFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "`NAME=URL` of a mirror to ask first, for alpine, debian, debian-security, maven, pypi or go; file:DIR is a folder")
 	f.StringVar(&a.keyring, "keyring", "", "`DIR` with more public keys, for mirrors of one's own")
+	a.fetchFlags(f)
+}
+
+// fetchFlags are those of every command that fetches.
+func (a *app) fetchFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "`NAME=URL` of a mirror to ask first, for alpine, debian, debian-security, maven, pypi or go; file:DIR is a folder")
 	f.BoolVar(&a.offline, "offline", false, "use the store, the bundle and file: mirrors only")
 	f.StringVar(&a.bundle, "bundle", "", "`FILE` that fetch --bundle wrote")
 	f.IntVar(&a.jobs, "jobs", 0, "how much runs at a time (default: one for each processor)")

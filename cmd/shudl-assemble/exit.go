@@ -10,7 +10,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/resolve"
@@ -54,7 +56,7 @@ func statuses() []statusMeaning {
 		{statusNoMatch, "no signature is by this key"},
 		{statusAttestation, "the SBOM or another attestation is missing or wrong"},
 		{statusOutdated, "the lock is out of date"},
-		{statusNotSame, "the build is not reproducible: a tag that never moves has another digest"},
+		{statusNotSame, "the build is not reproducible: a tag that never moves has another digest, or reproduce made other bytes"},
 		{statusOverBudget, "a budget, policy or contract is not met"},
 		{statusInterrupted, "interrupted"},
 	}
@@ -91,11 +93,13 @@ func statusOf(err error) status {
 		recipe   *recipes.Error
 		outdated *resolve.OutdatedError
 		budget   *assemble.BudgetError
+		inputs   *provenance.InputsError
 	)
 	switch {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return statusInterrupted
-	case errors.As(err, &wrong), errors.As(err, &recipe), errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired):
+	case errors.As(err, &wrong), errors.As(err, &recipe), errors.As(err, &inputs),
+		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired):
 		return statusUsage
 	case errors.Is(err, publish.ErrPermission):
 		return statusPermission
@@ -109,7 +113,7 @@ func statusOf(err error) status {
 		return statusAttestation
 	case errors.As(err, &outdated), errors.Is(err, errMoved):
 		return statusOutdated
-	case errors.Is(err, publish.ErrMoved):
+	case errors.Is(err, publish.ErrMoved), errors.Is(err, reproduce.ErrDiffers):
 		return statusNotSame
 	case errors.As(err, &budget):
 		return statusOverBudget

@@ -10,7 +10,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -35,6 +37,8 @@ func TestStatusOf(t *testing.T) {
 		{&resolve.OutdatedError{}, 20},
 		{errMoved, 20},
 		{publish.ErrMoved, 21},
+		{reproduce.ErrDiffers, 21},
+		{&provenance.InputsError{}, 2},
 		{&assemble.BudgetError{}, 22},
 		{context.Canceled, 130},
 		{errInterrupted, 130},

@@ -151,9 +151,13 @@ func (s *Store) GC(ctx context.Context, o GCOptions) (GCResult, error) {
 
 // sweep removes old records and forgotten files.
 func (s *Store) sweep(ctx context.Context, o GCOptions, now time.Time, res *GCResult) error {
+	if err := s.sweepFresh(ctx, o, res); err != nil {
+		return err
+	}
 	for dir, age := range map[string]time.Duration{recordsDir: o.MaxAge, partialDir: leftoverAge, tmpDir: leftoverAge} {
 		err := s.walk(ctx, dir, func(path string, info fs.FileInfo) error {
-			if now.Sub(info.ModTime()) <= age {
+			inFresh := dir == tmpDir && filepath.Base(filepath.Dir(path)) != tmpDir
+			if now.Sub(info.ModTime()) <= age || inFresh {
 				return nil
 			}
 			return res.remove(path, info.Size(), o.DryRun)

@@ -49,6 +49,9 @@ type Fetcher struct {
 	Mirrors Mirrors
 	// Bundle, where set, is asked before any mirror.
 	Bundle *Bundle
+	// Beside, where set, is another store whose files are taken before any
+	// mirror is asked, hashed on the way.
+	Beside *Store
 	// Offline asks the store, the bundle and file: mirrors only.
 	Offline bool
 	// Jobs is how many downloads run at once; 0 is 8.
@@ -110,7 +113,7 @@ type Result struct {
 // For is the same fetcher for another image: they share their limits.
 func (f *Fetcher) For(image string) *Fetcher {
 	f.init()
-	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, Bundle: f.Bundle, Offline: f.Offline, Jobs: f.Jobs,
+	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, Bundle: f.Bundle, Beside: f.Beside, Offline: f.Offline, Jobs: f.Jobs,
 		Progress: f.Progress, Pause: f.Pause, Client: f.Client, Image: image, Locators: f.Locators, shared: f.shared}
 }
 
@@ -207,7 +210,7 @@ func (f *Fetcher) local(ctx context.Context, r Request) (Result, error) {
 }
 
 // have says whether the store has a file of known sha256, unharmed, and takes
-// it from the bundle where that has it.
+// it from the store beside it or the bundle where these have it.
 func (f *Fetcher) have(ctx context.Context, r Request) (bool, error) {
 	file, err := f.Store.Open(ctx, r.SHA256)
 	if err == nil {
@@ -219,6 +222,11 @@ func (f *Fetcher) have(ctx context.Context, r Request) (bool, error) {
 	var corrupt *CorruptError
 	if errors.As(err, &corrupt) {
 		f.sink().Say("%v; it is fetched again", err)
+	}
+	if f.Beside != nil {
+		if found, err := f.Beside.into(ctx, f.Store, r.SHA256); found || err != nil {
+			return found, err
+		}
 	}
 	if f.Bundle == nil || !f.Bundle.Has(r.SHA256) {
 		return false, nil

@@ -182,7 +182,7 @@ func (w *workplace) fill(ctx context.Context, m Module, o Options) error {
 	if err := m.write(w.module); err != nil {
 		return err
 	}
-	proxy, err := proxyFor(ctx, filepath.Join(w.dir, "mirror"), m, o)
+	proxy, err := w.tools.proxyFor(ctx, filepath.Join(w.dir, "mirror"), m, o)
 	w.env = append(w.env, proxy...)
 	return err
 }

@@ -134,6 +134,22 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%s in place of %s, %v", other.SHA256, e.SHA256, err)
 		}
 	})
+	t.Run("downloads of the user's cache", func(t *testing.T) {
+		t.Setenv("GOPROXY", "off")
+		for _, offline := range []bool{false, true} {
+			again := fetcher(t, t.TempDir())
+			again.Offline = offline
+			o := Options{ModCache: modCache(t), Fetcher: again}
+			if _, err := Build(ctx, again.Store, a, src, recipes.LinuxAMD64, o); err == nil {
+				t.Error("an empty module cache has the modules")
+			}
+			o.Reuse = true
+			other, err := Build(ctx, again.Store, a, src, recipes.LinuxAMD64, o)
+			if err != nil || other.SHA256 != e.SHA256 {
+				t.Errorf("%s in place of %s, %v", other.SHA256, e.SHA256, err)
+			}
+		}
+	})
 	t.Run("arm64", func(t *testing.T) {
 		e, err := Build(ctx, f.Store, a, src, recipes.LinuxARM64, Options{})
 		if err != nil {

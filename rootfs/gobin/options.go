@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/recipes"
@@ -27,6 +29,9 @@ type Options struct {
 	// Cache and ModCache replace the user's GOCACHE and GOMODCACHE. They may
 	// be empty folders: the result is the same.
 	Cache, ModCache string
+	// Reuse takes modules that the user's own module cache has downloaded
+	// into ModCache; the go command holds each to go.sum.
+	Reuse bool
 	// Fetcher, where it is offline or has a bundle, brings the modules: then
 	// the go command never uses the network.
 	Fetcher *fetch.Fetcher
@@ -42,6 +47,8 @@ var ErrNoGo = errors.New("no go command was found: Go programs are compiled here
 type toolchain struct {
 	command string
 	env     map[string]string // of go env
+	// downloads is a module mirror on this machine; empty where there is none.
+	downloads string
 }
 
 // find looks at the go command and holds it to the wanted version.
@@ -72,9 +79,21 @@ func find(ctx context.Context, o Options) (*toolchain, error) {
 		t.env["GOCACHE"] = o.Cache
 	}
 	if o.ModCache != "" {
+		if users := t.env["GOMODCACHE"]; o.Reuse && users != "" {
+			mirror := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(users, "cache", "download"))}
+			t.downloads = mirror.String()
+			t.env["GOPROXY"] = t.downloads + "," + t.env["GOPROXY"]
+		}
 		t.env["GOMODCACHE"] = o.ModCache
 	}
 	return t, nil
+}
+
+// Check looks for the go command and holds it to the wanted version, before
+// work is begun that needs it.
+func (o Options) Check(ctx context.Context) error {
+	_, err := find(ctx, o)
+	return err
 }
 
 // forced is the environment of every go command, last so that it counts:

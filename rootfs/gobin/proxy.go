@@ -15,7 +15,7 @@ import (
 // proxyFor returns what of the environment makes the go command take modules
 // from the bundle or the store only: a module mirror in the folder dir. It is
 // nothing where that command may use the network as the user set it up.
-func proxyFor(ctx context.Context, dir string, m Module, o Options) ([]string, error) {
+func (t *toolchain) proxyFor(ctx context.Context, dir string, m Module, o Options) ([]string, error) {
 	f := o.Fetcher
 	if f == nil || !f.Offline && f.Bundle == nil {
 		return nil, nil
@@ -24,6 +24,9 @@ func proxyFor(ctx context.Context, dir string, m Module, o Options) ([]string, e
 	files, err := moduleFiles(ctx, f, m)
 	if errors.Is(err, fetch.ErrOffline) {
 		// The user's module cache may have them all.
+		if t.downloads != "" {
+			return append(env, "GOPROXY="+t.downloads+",off"), nil
+		}
 		return append(env, "GOPROXY=off"), nil
 	}
 	if err != nil {

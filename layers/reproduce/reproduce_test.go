@@ -1,0 +1,234 @@
+package reproduce_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/provenance"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/reproduce"
+	"github.com/shudl/shudl-assemble/layers/verify"
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
+)
+
+// testRecipes are a base and a service of files of their own.
+func testRecipes() fstest.MapFS {
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"base-debian/recipe.yaml": "name: base-debian\nsummary: A base\ndistros: [debian]\nversion: '1.0'\nlayers:\n" +
+			"  - name: system\n    files: files/\n    links: [{path: bin, target: usr/bin}]\n",
+		"base-debian/files/usr/bin/tool": "#!/bin/sh\necho base\n",
+		"service/recipe.yaml": "name: service\nsummary: A service\nfrom: base\ndistros: [debian]\nversion: '2.5'\nlayers:\n" +
+			"  - name: program\n    files: files/\n    links: [{path: usr/bin/alias, target: run}]\n" +
+			"config: {entrypoint: [run], env: {MODE: test}}\n",
+		"service/files/usr/bin/run":     "#!/bin/sh\necho service\n",
+		"service/files/etc/service.cfg": "port = 1\n",
+	} {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+}
+
+func store(t *testing.T) *fetch.Store {
+	t.Helper()
+	s, err := fetch.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func newKey(t *testing.T) *attest.Key {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := attest.NewKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// inputs are what a build needs, with an empty store.
+func inputs(t *testing.T, fsys fstest.MapFS) assemble.Options {
+	t.Helper()
+	set, err := recipes.Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs, err := set.Select(nil, true, recipes.Debian)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := &recipes.Lock{
+		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
+		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: "go1.26.8",
+	}
+	for _, p := range recipes.Platforms() {
+		for _, ref := range refs {
+			lock.Put(recipes.LockedImage{Ref: ref, Platform: p})
+		}
+	}
+	s := store(t)
+	return assemble.Options{Set: set, Lock: lock, Refs: refs, Platforms: recipes.Platforms()[:1], Store: s, Fetcher: &fetch.Fetcher{Store: s}}
+}
+
+// scene is a service that was published.
+type scene struct {
+	dest  *publish.Layout
+	key   *attest.Key
+	image assemble.Image
+}
+
+func (s scene) ref(tag string) string {
+	return "oci:" + filepath.ToSlash(s.dest.Dir()) + "/service:" + tag
+}
+
+func stage(t *testing.T, change func(*assemble.Options)) scene {
+	t.Helper()
+	s := scene{dest: publish.NewLayout(filepath.Join(t.TempDir(), "images")), key: newKey(t)}
+	o := inputs(t, testRecipes())
+	o.Dest, o.Signer = s.dest, s.key
+	if change != nil {
+		change(&o)
+	}
+	r, err := assemble.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.image = r.Images[1]
+	return s
+}
+
+// again reproduces a reference with the scene's key.
+func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
+	t.Helper()
+	p, err := reproduce.Find(t.Context(), ref, reproduce.Options{Key: s.key.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Distro() != recipes.Debian || p.Ref() != s.image.Ref || !p.Signed() {
+		t.Errorf("%s %s", p.Distro(), p.Ref())
+	}
+	return p.Run(t.Context(), inputs(t, testRecipes()))
+}
+
+func TestSameImage(t *testing.T) {
+	for name, change := range map[string]func(*assemble.Options){
+		"plain":       nil,
+		"zstd":        func(o *assemble.Options) { o.Compression = layers.Zstd },
+		"source date": func(o *assemble.Options) { o.SourceDate = time.Unix(1700000000, 0) },
+		"elsewhere":   func(o *assemble.Options) { o.Builder, o.Tool, o.Jobs = "https://example.org/ci", "9.9.9", 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := stage(t, change)
+			r, err := s.again(t, s.ref("latest-debian"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Images) != 1 || !r.Images[0].Reproduced || r.Digest != s.image.Digest || r.Images[0].Digest != s.image.Digest || r.Key != s.key.ID() {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestEveryPlatformOfAnIndex(t *testing.T) {
+	s := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
+	r, err := s.again(t, s.ref("2.5-debian"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Images) != 2 || !r.Images[0].Reproduced || !r.Images[1].Reproduced || r.Index != nil {
+		t.Errorf("%+v", r)
+	}
+	p, err := reproduce.Find(t.Context(), s.ref("2.5-debian"), reproduce.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Signed() {
+		t.Error("a signature counts as checked without a key")
+	}
+	r, err = p.Run(t.Context(), inputs(t, testRecipes()))
+	if err != nil || len(r.Images) != 1 || r.Images[0].Platform != recipes.LinuxARM64 || r.Key != "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestFindRefuses(t *testing.T) {
+	s := stage(t, nil)
+	for name, one := range map[string]struct {
+		ref  string
+		o    reproduce.Options
+		want error
+	}{
+		"another key": {s.ref("2.5-debian"), reproduce.Options{Key: newKey(t).Public()}, verify.ErrAttestation},
+		"no tag":      {s.ref("9-debian"), reproduce.Options{}, publish.ErrNoTag},
+		"no image":    {"here", reproduce.Options{}, publish.ErrUsage},
+	} {
+		if _, err := reproduce.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	index := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
+	if _, err := reproduce.Find(t.Context(), index.ref("2.5-debian"), reproduce.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
+		t.Errorf("a platform that is not there: %v", err)
+	}
+	unsigned := stage(t, func(o *assemble.Options) { o.Signer = nil })
+	if _, err := reproduce.Find(t.Context(), unsigned.ref("2.5-debian"), reproduce.Options{}); !errors.Is(err, verify.ErrAttestation) {
+		t.Errorf("an image without provenance: %v", err)
+	}
+}
+
+// What is at hand is not what made the image: nothing is built or compared.
+func TestOtherInputs(t *testing.T) {
+	s := stage(t, nil)
+	p, err := reproduce.Find(t.Context(), s.ref("latest-debian"), reproduce.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := testRecipes()
+	changed["base-debian/files/usr/bin/tool"] = &fstest.MapFile{Data: []byte("#!/bin/sh\necho another\n")}
+	missing := testRecipes()
+	delete(missing, "service/recipe.yaml")
+	later := inputs(t, testRecipes())
+	later.Lock.Date = later.Lock.Date.Add(time.Hour)
+	alpine := inputs(t, testRecipes())
+	alpine.Lock.Distro = recipes.Alpine
+	empty := inputs(t, testRecipes())
+	empty.Lock.Images = nil
+	for want, o := range map[string]assemble.Options{
+		"recipe of base-debian:":       inputs(t, changed),
+		"there is no image":            inputs(t, missing),
+		"date of the lock: 2026-11-20": later,
+		"no lock of debian is here":    alpine,
+		"is not locked":                empty,
+	} {
+		r, err := p.Run(t.Context(), o)
+		if err == nil || errors.Is(err, reproduce.ErrDiffers) || !strings.Contains(err.Error(), want) || len(r.Images) > 0 {
+			t.Errorf("error %v, want one with %q; %+v", err, want, r)
+		}
+	}
+	var wrong *provenance.InputsError
+	if _, err := p.Run(t.Context(), inputs(t, changed)); !errors.As(err, &wrong) || len(wrong.Differences) != 1 {
+		t.Errorf("%v", err)
+	}
+}
