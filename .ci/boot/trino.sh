@@ -13,13 +13,14 @@ prove "SERVER STARTED (in JSON) as uid $(user_of trino | cut -d: -f1), read-only
 # query SQL prints the rows of the answer as JSON, a line each.
 query() {
   local answer next
-  answer=$(curl -fs -H 'X-Trino-User: test' --data "$1" http://127.0.0.1:8080/v1/statement)
+  # In a condition the shell goes on after an error, so each is returned.
+  answer=$(curl -fs -H 'X-Trino-User: test' --data "$1" http://127.0.0.1:8080/v1/statement) || return 1
   while :; do
-    jq -e 'if .error then .error.message | halt_error(1) else true end' <<<"$answer" >/dev/null
+    jq -e 'if .error then .error.message | halt_error(1) else true end' <<<"$answer" >/dev/null || return 1
     jq -c '.data // [] | .[]' <<<"$answer"
     next=$(jq -r '.nextUri // empty' <<<"$answer")
     [ -n "$next" ] || return 0
-    answer=$(curl -fs -H 'X-Trino-User: test' "$next")
+    answer=$(curl -fs -H 'X-Trino-User: test' "$next") || return 1
   done
 }
 # A node counts as one for queries a moment after it says that it started.

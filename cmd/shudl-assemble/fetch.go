@@ -30,25 +30,28 @@ func (a *app) fetch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var files []fetch.Bundled
+			var got assemble.Fetched
 			err = w.withLock(cmd.Context(), lock, func(o assemble.Options) (err error) {
-				files, err = assemble.Fetch(cmd.Context(), o, target != "")
+				got, err = assemble.Fetch(cmd.Context(), o, target != "")
 				return err
 			})
 			if err != nil {
 				return err
 			}
+			for _, err := range got.Gone {
+				a.sink.Say("warning: %v\nthe bundle is without it: what is locked builds from the bundle, and the lock cannot be extended from it", err)
+			}
 			if target != "" {
-				if err := writeBundle(cmd.Context(), target, w.store, files); err != nil {
+				if err := writeBundle(cmd.Context(), target, w.store, got.Files); err != nil {
 					return err
 				}
 			}
 			a.quiet()
 			var total int64
-			for _, f := range files {
+			for _, f := range got.Files {
 				total += f.Size
 			}
-			a.sink.Say("%d files, %s", len(files), megabytes(total))
+			a.sink.Say("%d files, %s", len(got.Files), megabytes(total))
 			return nil
 		},
 		ValidArgsFunction: a.completeImages,

@@ -7,30 +7,43 @@ import (
 	"slices"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/deb"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 	"github.com/shudl/shudl-assemble/rootfs/gobin"
 )
 
+// Fetched is what Fetch brought into the store.
+type Fetched struct {
+	// Files are in a stable order, each once.
+	Files []fetch.Bundled
+	// Gone tells of each locked index that no mirror has any more. What is
+	// locked builds without it; only new artefacts cannot be locked by it.
+	Gone []error
+}
+
 // Fetch brings everything that a run reads into the store: locked artefacts
 // and, with all, the locked indexes and the module files of Go programs too,
-// which a machine without a network needs. It lists them in a stable order,
-// each once.
-func Fetch(ctx context.Context, o Options, all bool) ([]fetch.Bundled, error) {
+// which a machine without a network needs.
+func Fetch(ctx context.Context, o Options, all bool) (Fetched, error) {
 	var files []fetch.Bundled
+	var gone []error
 	for _, p := range o.Platforms {
 		for _, ref := range o.Refs {
 			more, err := fetchImage(ctx, o, ref, p, all)
 			if err != nil {
-				return nil, err
+				return Fetched{}, err
 			}
 			files = append(files, more...)
 		}
 	}
 	if all {
 		for _, ix := range o.Lock.Indexes {
-			r := fetch.Request{Archive: ix.Archive, Path: ix.Path, SHA256: ix.SHA256, Size: ix.Size}
-			if _, err := o.Fetcher.Get(ctx, r); err != nil {
-				return nil, err
+			switch err := fetchIndex(ctx, o, ix); {
+			case ctx.Err() != nil:
+				return Fetched{}, err
+			case err != nil:
+				gone = append(gone, err)
+				continue
 			}
 			files = append(files, fetch.Bundled{Archive: ix.Archive, Path: ix.Path, SHA256: ix.SHA256, Size: ix.Size})
 		}
@@ -38,7 +51,15 @@ func Fetch(ctx context.Context, o Options, all bool) ([]fetch.Bundled, error) {
 	slices.SortFunc(files, func(a, b fetch.Bundled) int {
 		return cmp.Or(cmp.Compare(a.Archive, b.Archive), cmp.Compare(a.Path, b.Path), cmp.Compare(a.SHA256, b.SHA256))
 	})
-	return slices.Compact(files), nil
+	return Fetched{slices.Compact(files), gone}, nil
+}
+
+func fetchIndex(ctx context.Context, o Options, ix recipes.LockedIndex) error {
+	if o.Lock.Distro == recipes.Debian {
+		return deb.FetchList(ctx, o.Fetcher, ix)
+	}
+	_, err := o.Fetcher.Get(ctx, fetch.Request{Archive: ix.Archive, Path: ix.Path, SHA256: ix.SHA256, Size: ix.Size})
+	return err
 }
 
 // fetchImage fetches what one image of one platform adds to its parent.

@@ -118,9 +118,8 @@ func LoadLocked(ctx context.Context, f *fetch.Fetcher, arch, release string, loc
 		if l.Date.After(ix.Date) {
 			ix.Date = l.Date
 		}
-		byHash := path.Join(path.Dir(l.Path), "by-hash/SHA256", string(l.SHA256))
-		err := ix.list(ctx, f, l, byHash, suiteOf(l.Path))
-		if err != nil && ctx.Err() == nil {
+		err := FetchList(ctx, f, l)
+		if err == nil {
 			err = ix.list(ctx, f, l, l.Path, suiteOf(l.Path))
 		}
 		if err != nil {
@@ -131,6 +130,19 @@ func LoadLocked(ctx context.Context, f *fetch.Fetcher, arch, release string, loc
 		return nil, fmt.Errorf("the lock names no package list for %s", arch)
 	}
 	return ix, nil
+}
+
+// FetchList brings a locked package list into the store: by its hash, under
+// which archives keep a list for a while after a newer one came, else from
+// its own path.
+func FetchList(ctx context.Context, f *fetch.Fetcher, l recipes.LockedIndex) error {
+	r := fetch.Request{Archive: l.Archive, Path: path.Join(path.Dir(l.Path), "by-hash/SHA256", string(l.SHA256)), SHA256: l.SHA256, Size: l.Size}
+	_, err := f.Get(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		r.Path = l.Path
+		_, err = f.Get(ctx, r)
+	}
+	return err
 }
 
 // suiteOf gives trixie of dists/trixie/main/….
