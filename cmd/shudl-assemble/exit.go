@@ -10,6 +10,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/image"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
@@ -56,7 +57,7 @@ func statuses() []statusMeaning {
 		{statusNoMatch, "no signature is by this key"},
 		{statusAttestation, "the SBOM or another attestation is missing or wrong"},
 		{statusOutdated, "the lock is out of date"},
-		{statusNotSame, "the build is not reproducible: a tag that never moves has another digest, or reproduce made other bytes"},
+		{statusNotSame, "the build is not reproducible: a tag that never moves has another digest, or reproduce made other bytes, or an image is not what its recipe and lock make"},
 		{statusOverBudget, "a budget, policy or contract is not met"},
 		{statusInterrupted, "interrupted"},
 	}
@@ -101,6 +102,8 @@ func statusOf(err error) status {
 	case errors.As(err, &wrong), errors.As(err, &recipe), errors.As(err, &inputs),
 		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired):
 		return statusUsage
+	case errors.Is(err, assemble.ErrStatement):
+		return statusAttestation
 	case errors.Is(err, publish.ErrPermission):
 		return statusPermission
 	case errors.Is(err, verify.ErrNotSigned):
@@ -113,7 +116,7 @@ func statusOf(err error) status {
 		return statusAttestation
 	case errors.As(err, &outdated), errors.Is(err, errMoved):
 		return statusOutdated
-	case errors.Is(err, publish.ErrMoved), errors.Is(err, reproduce.ErrDiffers):
+	case errors.Is(err, publish.ErrMoved), errors.Is(err, reproduce.ErrDiffers), errors.Is(err, image.ErrOther):
 		return statusNotSame
 	case errors.As(err, &budget):
 		return statusOverBudget

@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SHARED", shared)
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"keypair": keyPair},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"keypair": keyPair, "lock-of-files": lockOfFiles},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "shared":

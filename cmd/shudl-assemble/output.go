@@ -73,7 +73,7 @@ type platformResult struct {
 	Own          int    `json:"layers"`
 	Inherited    int    `json:"inheritedLayers"`
 	Size         int64  `json:"size"`
-	Uncompressed int64  `json:"uncompressed"`
+	Uncompressed int64  `json:"uncompressed,omitempty"` // not known of layers that another job packed
 	Cached       bool   `json:"cached"`
 }
 
@@ -110,7 +110,7 @@ func writeTable(w io.Writer, r assemble.Result) error {
 				digest = "sha256:" + string(p.Digest)
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%s\t%s\n", name, i.Tags[0], short(digest),
-				p.Own, p.Inherited, megabytes(p.Size), megabytes(p.Uncompressed), budget(i.Budget), orDash(i.KeyID))
+				p.Own, p.Inherited, megabytes(p.Size), known(p.Uncompressed), known(i.Budget), orDash(i.KeyID))
 		}
 	}
 	return t.Flush()
@@ -124,7 +124,9 @@ func short(digest string) string {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-func budget(n int64) string {
+// known is a size, or a dash where there is none: no budget, or layers that
+// another job has packed.
+func known(n int64) string {
 	if n == 0 {
 		return "-"
 	}

@@ -15,10 +15,10 @@ const defaultDest = "oci:shudl-images"
 
 // makeFlags are those of push and build.
 type makeFlags struct {
-	all          bool
-	to, compress string
-	sign         signFlags
-	merge        bool
+	all                bool
+	to, from, compress string
+	sign               signFlags
+	merge              bool
 }
 
 func (a *app) push() *cobra.Command {
@@ -27,14 +27,24 @@ func (a *app) push() *cobra.Command {
 		Use:   "push [IMAGE[:STREAM]...|--all]",
 		Short: "Build what is missing, describe, sign and publish; the tag last",
 		Long: "push builds images with their ancestors, attaches an SBOM and SLSA provenance to each, signs all of it,\n" +
-			"and publishes it to a folder of OCI layouts or a registry. The tag moves last, when all before it was read back.",
-		Example: "  shudl-assemble push --all --distro debian\n  shudl-assemble push postgresql --to ghcr.io/org/repo --key cosign.key",
+			"and publishes it to a folder of OCI layouts or a registry. The tag moves last, when all before it was read back.\n\n" +
+			"With --from it publishes what build left in a folder: the job that fetches, unpacks and compiles holds\n" +
+			"no key, and the job with the key does none of that. Recipes, lock and options must be those of the build:\n" +
+			"tags, configuration, annotations and the order of layers are made anew from them and compared byte for\n" +
+			"byte, every blob is hashed, provenance and VEX must be what this run would say, and SBOMs name this image and\n" +
+			"all that is locked for it and nothing else.",
+		Example: "  shudl-assemble push --all --distro debian\n  shudl-assemble push postgresql --to ghcr.io/org/repo --key cosign.key\n" +
+			"  shudl-assemble push --all --from oci:shudl-images --to ghcr.io/org/repo --key cosign.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from != "" {
+				return a.handOver(cmd.Context(), args, f, cmd.Flags().Changed("platform"))
+			}
 			return a.make(cmd.Context(), args, f, true)
 		},
 	}
 	a.makeFlags(cmd, &f)
 	f.sign.add(cmd.Flags())
+	cmd.Flags().StringVar(&f.from, "from", "", "`oci:DIR` that build wrote, in a job without a key: everything in it is checked and hashed, nothing fetched, unpacked or built")
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }
@@ -44,6 +54,8 @@ func (a *app) build() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [IMAGE[:STREAM]...|--all]",
 		Short: "Build the same images into an OCI layout, not signed",
+		Long: "build makes the images as push does and leaves them in a folder of OCI layouts, not signed, with their\n" +
+			"SBOMs, provenance and VEX beside them as unsigned statements. `push --from` signs and publishes them, in another job.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.make(cmd.Context(), args, f, false)
 		},

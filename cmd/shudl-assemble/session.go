@@ -41,6 +41,15 @@ type work struct {
 // start reads recipes and lock and opens store and bundle; all is as the
 // flags say.
 func (a *app) start(ctx context.Context, args []string, all bool) (*work, error) {
+	w, err := a.choose(args, all)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.open(ctx)
+}
+
+// choose reads recipes and lock.
+func (a *app) choose(args []string, all bool) (*work, error) {
 	w := &work{app: a, dir: a.recipeFolder()}
 	var err error
 	if w.distro, err = recipes.ParseDistro(a.distro); err != nil {
@@ -55,10 +64,8 @@ func (a *app) start(ctx context.Context, args []string, all bool) (*work, error)
 	if w.refs, err = w.set.Select(args, all, w.distro); err != nil {
 		return nil, usage(err)
 	}
-	if w.old, err = recipes.OpenLock(w.dir, w.distro); err != nil {
-		return nil, err
-	}
-	return w, w.open(ctx)
+	w.old, err = recipes.OpenLock(w.dir, w.distro)
+	return w, err
 }
 
 // open opens store, mirrors and bundle.

@@ -37,6 +37,11 @@ type Options struct {
 	// (SOURCE_DATE_EPOCH); otherwise dates come from the lock.
 	SourceDate time.Time
 
+	// From, where it is set, holds the images that another run built with
+	// these recipes, lock and options: they are checked and taken from there,
+	// and neither Store nor Fetcher is needed.
+	From publish.Destination
+
 	// Dest receives the images; nil means that they stay in the store.
 	Dest publish.Destination
 	// Signer signs images, their SBOMs and their provenance; nil writes none
@@ -125,7 +130,7 @@ var ErrEncoder = errors.New("the lock names another encoder than this program ha
 
 func checkOptions(o Options) error {
 	switch {
-	case o.Set == nil || o.Store == nil || o.Lock == nil:
+	case o.Set == nil || o.Store == nil && o.From == nil || o.Lock == nil:
 		return errors.New("assemble: recipes, lock or store are missing")
 	case len(o.Refs) == 0 || len(o.Platforms) == 0:
 		return errors.New("assemble: no images or no platforms")

@@ -17,9 +17,6 @@ import (
 // imageRecord is the kind of the store's records from image keys to images.
 const imageRecord = "image"
 
-// stateName is the name of the last layer of every image.
-const stateName = "state"
-
 // record is what the store keeps of an image that was built.
 type record struct {
 	Own     []image.Named `json:"own"`
@@ -48,6 +45,9 @@ type tree struct {
 // build makes the image: from the store where all its inputs are the same,
 // else from its artefacts.
 func (n *node) build(ctx context.Context) error {
+	if n.run.From != nil {
+		return n.load(ctx)
+	}
 	if n.cached = n.lookup(); !n.cached {
 		if err := n.pack(ctx); err != nil {
 			return err
@@ -68,10 +68,17 @@ func (n *node) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.withinBudget(); err != nil {
+		return err
+	}
+	return n.keep()
+}
+
+func (n *node) withinBudget() error {
 	if size := n.built.Size(); n.image.Budget > 0 && size > n.image.Budget {
 		return &BudgetError{n.image.Ref, n.image.Platform, size, n.image.Budget}
 	}
-	return n.keep()
+	return nil
 }
 
 // lookup takes the layers from the store, where they were packed from the
@@ -204,7 +211,7 @@ func (n *node) layers(ctx context.Context, lower *rootfs.Tree) (collected, error
 	if err != nil {
 		return collected{}, err
 	}
-	c.layers = append(c.layers, tree{name: stateName, tree: state})
+	c.layers = append(c.layers, tree{name: image.StateLayer, tree: state})
 	c.top = state
 	return c, nil
 }

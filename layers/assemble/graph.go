@@ -52,6 +52,7 @@ type node struct {
 	built  *image.Built
 	record record // what is kept beside the image
 	cached bool
+	handed *handed // where another run made it
 
 	trees once[collected]
 }

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,7 +113,7 @@ func TestProvenanceNamesTheBuildID(t *testing.T) {
 	unsigned.Signer = nil
 	mustRun(t, unsigned)
 	for tag := range tagsOf(t, filepath.Join(unsigned.Dest.(*publish.Layout).Dir(), "service")) {
-		if len(tag) > 64 {
+		if strings.HasSuffix(tag, ".att") || strings.HasSuffix(tag, ".sig") {
 			t.Errorf("attested: %s", tag)
 		}
 	}

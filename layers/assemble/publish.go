@@ -22,6 +22,9 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 		return Image{}, err
 	}
 	result, release, err := r.release(nodes)
+	if err == nil {
+		err = nodes[0].sameIndex(result.Digest)
+	}
 	if err != nil || r.Dest == nil {
 		return result, err
 	}
@@ -40,14 +43,13 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 func (r *run) release(nodes []*node) (Image, publish.Release, error) {
 	first := nodes[0]
 	result := Image{
-		Ref: first.image.Ref, Summary: first.image.Summary, Tags: first.built.Tags,
+		Ref: first.image.Ref, Summary: first.image.Summary, Tags: joinedTags(nodes),
 		Digest: "sha256:" + string(first.built.Digest), Budget: first.image.Budget,
 	}
 	release := publish.Release{Name: first.image.Name}
 	var built []*image.Built
-	var ids []string
 	for _, n := range nodes {
-		built, ids = append(built, n.built), append(ids, n.buildID)
+		built = append(built, n.built)
 		release.Images = append(release.Images, r.platform(n))
 		result.Platforms = append(result.Platforms, Platform{
 			Platform: n.image.Platform, Digest: n.built.Digest, Version: n.version,
@@ -62,10 +64,18 @@ func (r *run) release(nodes []*node) (Image, publish.Release, error) {
 		}
 		release.Index = index
 		result.Digest = "sha256:" + string(digest)
-		result.Tags = first.image.Tags(first.version, recipes.JoinBuildIDs(ids...))
 	}
 	release.Tags, release.Fixed = result.Tags, result.Tags[0]
 	return result, release, nil
+}
+
+// joinedTags are the tags of an image of these platforms.
+func joinedTags(nodes []*node) []string {
+	ids := make([]string, 0, len(nodes))
+	for _, n := range nodes {
+		ids = append(ids, n.buildID)
+	}
+	return nodes[0].image.Tags(nodes[0].version, recipes.JoinBuildIDs(ids...))
 }
 
 // platform is one platform of a release, with its blobs and what is said of
@@ -95,6 +105,10 @@ func (r *run) blob(n *node, l image.Layer) publish.Blob {
 			return f, nil
 		},
 		File: func(ctx context.Context) (string, error) { return r.Store.Path(ctx, l.Blob.Digest) },
+	}
+	if n.handed != nil {
+		b.File = nil // it is another's file, which may change yet
+		b.Open = func(ctx context.Context) (io.ReadCloser, error) { return n.handed.repo.Blob(ctx, b.Descriptor) }
 	}
 	if n.parent != nil && !l.Own {
 		b.Sibling = n.parent.image.Name

@@ -1,11 +1,8 @@
 package assemble
 
 import (
-	"context"
 	"fmt"
 
-	"github.com/shudl/shudl-assemble/layers/attest"
-	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/vex"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -74,20 +71,4 @@ func (n *node) statements() ([]byte, error) {
 		return nil, fmt.Errorf("image %s: %w", n.image.Ref, err)
 	}
 	return doc, nil
-}
-
-// attestations are what is said of the image: what it holds, how it came to
-// be, and what is known of vulnerabilities in it.
-func (n *node) attestations() []publish.Attestation {
-	list := []publish.Attestation{
-		{PredicateType: attest.PredicateSPDX, Predicate: n.spdx},
-		{PredicateType: attest.PredicateSLSA, Predicate: n.provenance},
-	}
-	if n.vex != nil {
-		list = append(list, publish.Attestation{
-			PredicateType: attest.PredicateVEX,
-			Predicate:     func(context.Context) ([]byte, error) { return n.vex, nil },
-		})
-	}
-	return list
 }

@@ -50,10 +50,15 @@ func (b *Built) config() ([]byte, error) {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, hexDigest(l.Blob.DiffID))
 		c.History = append(c.History, ocispec.History{
 			Created:   &b.Created,
-			CreatedBy: "shudl-assemble: image " + l.Image + ", layer " + l.Name,
+			CreatedBy: createdBy(l.Image, l.Name),
 		})
 	}
 	return json.Marshal(c)
+}
+
+// createdBy says in the history where a layer comes from.
+func createdBy(image, layer string) string {
+	return "shudl-assemble: image " + image + ", layer " + layer
 }
 
 // execution says how the image runs: what its recipe says, the parent's

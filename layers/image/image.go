@@ -33,6 +33,10 @@ type Input struct {
 	Created time.Time
 }
 
+// StateLayer is the name of the last layer of every image: whatever is one
+// file made from many packages.
+const StateLayer = "state"
+
 // Named is a packed layer with its name in the recipe.
 type Named struct {
 	Name string      `json:"name"`

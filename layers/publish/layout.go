@@ -111,7 +111,7 @@ func (r *layoutRepository) Manifest(_ context.Context, d digest.Digest) (Manifes
 	if err != nil {
 		return Manifest{}, err
 	}
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fmt.Errorf("%w: %s", ErrNotFound, r.Reference(d.String()))
 	}
@@ -165,7 +165,7 @@ func (r *layoutRepository) Blob(_ context.Context, d ocispec.Descriptor) (io.Rea
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, r.Reference(d.Digest.String()))
 	}
@@ -173,6 +173,19 @@ func (r *layoutRepository) Blob(_ context.Context, d ocispec.Descriptor) (io.Rea
 		return nil, err
 	}
 	return verified(f, d), nil
+}
+
+// openRegular opens a file that is no link, pipe or device: a layout may come
+// from somebody else.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is no regular file", ErrCorrupt, path)
+	}
+	return os.Open(path)
 }
 
 // Has goes by the size; ReadBack hashes.

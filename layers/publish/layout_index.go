@@ -161,9 +161,11 @@ func sortEntries(entries []ocispec.Descriptor) {
 	})
 }
 
-// describes says whether a tag is one of cosign's.
+// describes says whether a tag is one of cosign's, or that of unsigned
+// statements.
 func describes(tag string) bool {
-	return strings.HasPrefix(tag, "sha256-") && (strings.HasSuffix(tag, ".sig") || strings.HasSuffix(tag, ".att"))
+	return strings.HasPrefix(tag, "sha256-") &&
+		(strings.HasSuffix(tag, ".sig") || strings.HasSuffix(tag, ".att") || strings.HasSuffix(tag, ".statements"))
 }
 
 func kind(m Manifest, tag string) string {
@@ -171,6 +173,8 @@ func kind(m Manifest, tag string) string {
 	switch {
 	case describes(tag) && strings.HasSuffix(tag, ".sig"):
 		return prefix + "sigs"
+	case describes(tag) && strings.HasSuffix(tag, ".statements"):
+		return "statements" // no kind of cosign's
 	case describes(tag):
 		return prefix + "atts"
 	case m.MediaType == ocispec.MediaTypeImageIndex:

@@ -15,8 +15,8 @@ import (
 
 // Options says how a release is published.
 type Options struct {
-	// Signer signs manifests and attestations. Without one nothing is signed
-	// or attested, which only a layout takes.
+	// Signer signs manifests and attestations. Without one nothing is signed,
+	// which only a layout takes: attestations lie there as unsigned statements.
 	Signer attest.Signer
 	// Format is the form of what is signed; the zero value is both forms.
 	Format attest.Format
@@ -145,6 +145,9 @@ func (p *publication) image(ctx context.Context, img Image) error {
 	}
 	if err := p.manifest(ctx, manifest); err != nil {
 		return err
+	}
+	if p.options.Signer == nil {
+		return p.unsigned(ctx, manifest, img.Attestations)
 	}
 	return p.describe(ctx, manifest, img.Attestations)
 }

@@ -64,6 +64,17 @@ func (r *verifyingReader) Read(b []byte) (int, error) {
 	return n, io.EOF
 }
 
+// Rehash reads a blob to its end, where it is held to its digest and size.
+func Rehash(ctx context.Context, repo Repository, d ocispec.Descriptor) error {
+	rc, err := repo.Blob(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	_, err = io.Copy(io.Discard, contextReader{ctx, rc})
+	return err
+}
+
 // contextReader stops reading when the context ends.
 type contextReader struct {
 	ctx context.Context

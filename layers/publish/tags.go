@@ -75,7 +75,7 @@ func (p *publication) top() Manifest {
 // compareTag refuses to move a tag that never moves, and to take platforms
 // away; with Merge these are kept.
 func (p *publication) compareTag(ctx context.Context, tag string, d ocispec.Descriptor, ours, kept platforms) error {
-	there, err := p.platformsOf(ctx, d)
+	there, err := platformsOf(ctx, p.repo, d)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
 		return nil // a broken image is replaced
 	}
@@ -107,16 +107,22 @@ func (p *publication) compareTag(ctx context.Context, tag string, d ocispec.Desc
 	return nil
 }
 
+// PlatformsOf lists the platforms that a tag's manifest is for, by name.
+func PlatformsOf(ctx context.Context, repo Repository, d ocispec.Descriptor) ([]recipes.Platform, error) {
+	found, err := platformsOf(ctx, repo, d)
+	return slices.Sorted(maps.Keys(found)), err
+}
+
 // platformsOf reads which platforms a tag's manifest is for.
-func (p *publication) platformsOf(ctx context.Context, d ocispec.Descriptor) (platforms, error) {
-	m, err := p.repo.Manifest(ctx, d.Digest)
+func platformsOf(ctx context.Context, repo Repository, d ocispec.Descriptor) (platforms, error) {
+	m, err := repo.Manifest(ctx, d.Digest)
 	if err != nil {
 		return nil, err
 	}
 	if m.MediaType == ocispec.MediaTypeImageIndex {
 		var index ocispec.Index
 		if err := json.Unmarshal(m.Raw, &index); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.repo.Reference(d.Digest.String()), err)
+			return nil, fmt.Errorf("%s: %w", repo.Reference(d.Digest.String()), err)
 		}
 		found := platforms{}
 		for _, child := range index.Manifests {
@@ -128,15 +134,15 @@ func (p *publication) platformsOf(ctx context.Context, d ocispec.Descriptor) (pl
 	}
 	var manifest ocispec.Manifest
 	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.repo.Reference(d.Digest.String()), err)
+		return nil, fmt.Errorf("%s: %w", repo.Reference(d.Digest.String()), err)
 	}
-	config, err := ReadSmall(ctx, p.repo, manifest.Config)
+	config, err := ReadSmall(ctx, repo, manifest.Config)
 	if err != nil {
 		return nil, err
 	}
 	var platform ocispec.Platform
 	if err := json.Unmarshal(config, &platform); err != nil {
-		return nil, fmt.Errorf("%s: config: %w", p.repo.Reference(d.Digest.String()), err)
+		return nil, fmt.Errorf("%s: config: %w", repo.Reference(d.Digest.String()), err)
 	}
 	return platforms{platformName(platform): m.Descriptor()}, nil
 }

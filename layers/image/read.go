@@ -1,0 +1,185 @@
+package image
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// ErrOther says that an image is not the one that its recipe, its parent and
+// its layers make.
+var ErrOther = errors.New("not what recipe, lock and parent make")
+
+// Read makes an image anew whose layers were packed elsewhere. All that the
+// given manifest and configuration are asked for is digest, diffID and size of
+// each layer that the image adds to its parent, which Input.Layers need not
+// say; everything else comes from the input, as in Build. The error is
+// ErrOther, with the first place that differs, unless both come out byte for
+// byte as they were given. What is in the layers is not looked at, nor how
+// large they are unpacked.
+func Read(in Input, manifest, config []byte) (*Built, error) {
+	var err error
+	if in.Layers, err = own(in, manifest, config); err != nil {
+		return nil, fmt.Errorf("image %s for %s: %w", in.Image.Ref, in.Image.Platform, err)
+	}
+	b, err := Build(in)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range []struct {
+		name      string
+		have, own []byte
+	}{{"configuration", config, b.Config}, {"manifest", manifest, b.Manifest}} {
+		if !bytes.Equal(part.have, part.own) {
+			return nil, fmt.Errorf("image %s for %s: %w: %s: %s", in.Image.Ref, in.Image.Platform, ErrOther, part.name, Difference(part.have, part.own))
+		}
+	}
+	return b, nil
+}
+
+// own reads which layers a manifest and its configuration add to the parent's.
+func own(in Input, manifest, config []byte) ([]Named, error) {
+	var m ocispec.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return nil, fmt.Errorf("%w: manifest: %w", ErrOther, err)
+	}
+	var c configuration
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("%w: configuration: %w", ErrOther, err)
+	}
+	if n := len(m.Layers); n != len(c.RootFS.DiffIDs) || n != len(c.History) {
+		return nil, fmt.Errorf("%w: %d layers, %d diffIDs and %d entries of history", ErrOther, n, len(c.RootFS.DiffIDs), len(c.History))
+	}
+	inherited, err := inherited(in.Parent, m.Layers)
+	if err != nil {
+		return nil, err
+	}
+	var found []Named
+	names := layerNames(in.Image)
+	for i := inherited; i < len(m.Layers); i++ {
+		name, ok := strings.CutPrefix(c.History[i].CreatedBy, createdBy(in.Image.Ref.String(), ""))
+		at := slices.Index(names, name)
+		if !ok || at < 0 {
+			return nil, fmt.Errorf("%w: layer %d is %q, which is no layer of its recipe that may come there", ErrOther, i+1, c.History[i].CreatedBy)
+		}
+		names = names[at+1:]
+		blob, err := packed(m.Layers[i], c.RootFS.DiffIDs[i])
+		if err != nil {
+			return nil, fmt.Errorf("layer %d: %w", i+1, err)
+		}
+		found = append(found, Named{name, blob})
+	}
+	return found, nil
+}
+
+// inherited counts the parent's layers, which must be the first.
+func inherited(parent *Built, have []ocispec.Descriptor) (int, error) {
+	if parent == nil {
+		return 0, nil
+	}
+	for i, l := range parent.Layers {
+		if i >= len(have) {
+			return 0, fmt.Errorf("%w: it has %d layers, its parent %s has %d", ErrOther, len(have), parent.Image.Ref, len(parent.Layers))
+		}
+		if want := l.Descriptor(); have[i].Digest != want.Digest || have[i].Size != want.Size {
+			return 0, fmt.Errorf("%w: layer %d is %s, and that of its parent %s is %s", ErrOther, i+1, have[i].Digest, parent.Image.Ref, want.Digest)
+		}
+	}
+	return len(parent.Layers), nil
+}
+
+// layerNames are those that layers of an image may have, in order; a layer
+// that would hold nothing is left out of the image.
+func layerNames(i *recipes.Image) []string {
+	names := make([]string, 0, len(i.Layers)+1)
+	for _, l := range i.Layers {
+		names = append(names, l.Name)
+	}
+	return append(names, StateLayer)
+}
+
+func packed(d ocispec.Descriptor, diffID digest.Digest) (layers.Blob, error) {
+	for _, x := range []digest.Digest{d.Digest, diffID} {
+		if err := x.Validate(); err != nil || x.Algorithm() != digest.SHA256 {
+			return layers.Blob{}, fmt.Errorf("%w: digest %q", ErrOther, x)
+		}
+	}
+	if d.MediaType != layers.Gzip.MediaType() && d.MediaType != layers.Zstd.MediaType() {
+		return layers.Blob{}, fmt.Errorf("%w: media type %q", ErrOther, d.MediaType)
+	}
+	return layers.Blob{
+		Digest: recipes.Digest(d.Digest.Encoded()), DiffID: recipes.Digest(diffID.Encoded()), Size: d.Size, MediaType: d.MediaType,
+	}, nil
+}
+
+// Difference names the first place where two JSON texts differ.
+func Difference(have, want []byte) string {
+	var a, b any
+	if json.Unmarshal(have, &a) != nil || json.Unmarshal(want, &b) != nil {
+		return "no JSON"
+	}
+	if where := differ("", a, b); where != "" {
+		return where
+	}
+	return "written in another form"
+}
+
+func differ(path string, a, b any) string {
+	if x, ok := a.(map[string]any); ok {
+		if y, ok := b.(map[string]any); ok {
+			return differMaps(path, x, y)
+		}
+	}
+	if x, ok := a.([]any); ok {
+		if y, ok := b.([]any); ok && len(x) == len(y) {
+			for i := range x {
+				if where := differ(fmt.Sprintf("%s[%d]", path, i), x[i], y[i]); where != "" {
+					return where
+				}
+			}
+			return ""
+		}
+	}
+	have, _ := json.Marshal(a)
+	want, _ := json.Marshal(b)
+	if bytes.Equal(have, want) {
+		return ""
+	}
+	return fmt.Sprintf("%s is %s, want %s", strings.TrimPrefix(path, "."), shorten(have), shorten(want))
+}
+
+func differMaps(path string, a, b map[string]any) string {
+	names := make([]string, 0, len(a)+len(b))
+	for name := range a {
+		names = append(names, name)
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if where := differ(path+"."+name, a[name], b[name]); where != "" {
+			return where
+		}
+	}
+	return ""
+}
+
+// shorten keeps a message readable.
+func shorten(text []byte) string {
+	if len(text) > 120 {
+		return string(text[:120]) + "…"
+	}
+	return string(text)
+}
