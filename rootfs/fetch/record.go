@@ -54,7 +54,7 @@ func (s *Store) SetRecord(kind, key string, data []byte) error {
 		os.Remove(f.Name())
 		return fmt.Errorf("store: %w", err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := moveInto(f.Name(), path); err != nil {
 		os.Remove(f.Name())
 		return fmt.Errorf("store: %w", err)
 	}

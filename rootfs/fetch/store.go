@@ -129,7 +129,7 @@ func (s *Store) folder(path string) error {
 	}
 	err = os.Chmod(tmp, s.perm)
 	if err == nil {
-		err = os.Rename(tmp, path)
+		err = moveInto(tmp, path)
 	}
 	if err == nil {
 		return nil
@@ -139,6 +139,19 @@ func (s *Store) folder(path string) error {
 		return nil // another process was first
 	}
 	return err
+}
+
+// moveInto renames into a folder that was made just now. Two that make one at
+// once may replace the empty folder of the other, and whoever looks into that
+// one at this very moment finds nothing: the next look finds the new one.
+func moveInto(old, new string) error {
+	const tries = 100
+	for try := 1; ; try++ {
+		err := os.Rename(old, new)
+		if err == nil || try == tries || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 }
 
 func (s *Store) objectPath(d recipes.Digest) string {

@@ -114,7 +114,7 @@ func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 	if err := s.folder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := moveInto(f.Name(), path); err != nil {
 		return err
 	}
 	c.info = info
