@@ -15,6 +15,7 @@ lint_go() {
   go vet ./...
   GOBIN="$BIN" go install "$STATICCHECK"
   "$BIN/staticcheck" ./...
+  (cd .ci/trust && go vet . && "$BIN/staticcheck" .)
 }
 
 # lint_size holds files to 400 lines; functions are left to reviewers.

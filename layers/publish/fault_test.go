@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -49,10 +50,16 @@ func (c faultCase) String() string {
 	return s
 }
 
-// faultCases are all rows. Each runs once for every stride-th write of a push.
+// faultCases are all rows. Each runs once for every stride-th write of a push:
+// for every one with SHUDL_TEST_FULL=1, for every N-th with SHUDL_TEST_FAULTS=N,
+// half as often on docker-registry, which is slow.
 func faultCases(full bool) []faultCase {
 	var cases []faultCase
-	for registry, stride := range map[string]int{"ocimem": 17, "docker-registry": 45} {
+	every := 17
+	if n, err := strconv.Atoi(os.Getenv("SHUDL_TEST_FAULTS")); err == nil && n > 0 {
+		every = n
+	}
+	for registry, stride := range map[string]int{"ocimem": every, "docker-registry": 2*every + 1} {
 		if full {
 			stride = 1
 		}
@@ -144,8 +151,10 @@ func (c faultCase) once(t *testing.T, dest publish.Destination, front *injector,
 	defer cancel()
 	front.arm(c.fault, k, to, cancel)
 	_, err := publish.Publish(ctx, dest, release, publish.Options{Signer: key})
+	writes := len(front.written())
 	hit := front.disarm()
 	if hit == 0 {
+		t.Logf("a push writes %d times", writes)
 		if err != nil {
 			t.Fatalf("no fault at write %d: %v", k, err)
 		}

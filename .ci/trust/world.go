@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// product is the command that is under test.
+type product struct {
+	command, cache, home string
+}
+
+func (p product) env(more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.home, "TUF_ROOT=" + p.home + "/tuf", "COSIGN_PASSWORD=" + password}, more...)
+}
+
+func (p product) run(ctx context.Context, more []string, args ...string) ([]byte, error) {
+	return output(ctx, p.env(more...), p.command, append(args, "--cache", p.cache)...)
+}
+
+// password opens the private key.
+const password = "a password of the test"
+
+// world is what was signed and pushed, and with what.
+type world struct {
+	*services
+	product
+	clients []client
+	recipes string // the tests' Alpine recipes
+	mirror  string // what they are made of
+	key     string // without .key and .pub
+	other   string // another key
+}
+
+// images are what is pushed everywhere: Debian's base, an index of two
+// platforms, and a base with its child from the tests' Alpine recipes.
+func (w *world) images() [][]string {
+	return [][]string{
+		{"base-debian", "--distro", "debian", "--platform", "all"},
+		append([]string{"tools"}, w.alpineArgs()...),
+	}
+}
+
+func (w *world) alpineArgs() []string {
+	return []string{"--distro", "alpine", "--recipes", w.path("alpine"), "--platform", "linux/amd64", "--mirror", "alpine=file:" + w.mirror}
+}
+
+// prepare makes keys and the lock of the Alpine images.
+func (w *world) prepare(ctx context.Context) error {
+	for _, image := range []string{"base-alpine", "tools"} {
+		if err := os.CopyFS(w.path("alpine/"+image), os.DirFS(filepath.Join(w.recipes, image))); err != nil {
+			return err
+		}
+	}
+	if _, err := w.run(ctx, nil, append([]string{"lock", "--release", "v3.19", "--offline", "--progress", "quiet"}, w.alpineArgs()...)...); err != nil {
+		return err
+	}
+	w.key, w.other = w.path("signer"), w.path("stranger")
+	for _, key := range []string{w.key, w.other} {
+		if _, err := output(ctx, w.env(), w.tool("cosign3"), "generate-key-pair", "--output-key-prefix", key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// destination is where a row of the table was pushed.
+func (w *world) destination(signer, place, format string) string {
+	switch place {
+	case "registry":
+		return plainRegistry + "/" + signer + "-" + format
+	case "referrers":
+		return referrersRegistry + "/" + signer + "-" + format
+	}
+	return "oci:" + w.path("layouts/"+signer+"-"+format)
+}
+
+// signing is the flags and the environment with which the product signs. On
+// each place it finds its identity in another way.
+func (w *world) signing(signer, format string) (flags, env []string) {
+	return []string{"--key", w.key + ".key", "--sign-format", format}, nil
+}
+
+// trusts is what a reader trusts who takes a signer's images.
+func (w *world) trusts(signer, place string) trustIn {
+	return trustIn{key: w.key + ".pub", root: w.path("key_root.json")}
+}
+
+// push pushes all images to one place and returns a subject for each: "index",
+// "verify", which is an image of that index or, in a layout, the child, and in
+// a registry "child" and "base".
+func (w *world) push(ctx context.Context, signer, place, format string) (map[string]subject, error) {
+	to := w.destination(signer, place, format)
+	flags, env := w.signing(signer, format)
+	refs := map[string]string{}
+	for _, images := range w.images() {
+		args := append([]string{"push"}, images...)
+		args = append(append(args, flags...), "--offline", "--to", to, "--output", "refs", "--progress", "quiet")
+		out, err := w.run(ctx, env, args...)
+		if err != nil {
+			return nil, err
+		}
+		for line := range bytes.Lines(out) {
+			name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(line)), to+"/"), ":")
+			refs[name] = strings.TrimSpace(string(line))
+		}
+	}
+	if place == "layout" {
+		return w.layouts(ctx, to, refs)
+	}
+	index, err := parseSubject(refs["base-debian"])
+	if err != nil {
+		return nil, err
+	}
+	image, err := w.platform(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	child, err := parseSubject(refs["tools"])
+	if err != nil {
+		return nil, err
+	}
+	base, err := parseSubject(refs["base-alpine"])
+	return map[string]subject{"index": index, "verify": image, "child": child, "base": base}, err
+}
+
+// layouts makes a layout of one tag of each image.
+func (w *world) layouts(ctx context.Context, from string, refs map[string]string) (map[string]subject, error) {
+	subjects := map[string]subject{}
+	for command, name := range map[string]string{"index": "base-debian", "verify": "tools"} {
+		s, err := parseSubject(refs[name])
+		if err != nil {
+			return nil, err
+		}
+		dir := strings.TrimPrefix(from, "oci:") + "-" + name
+		if _, err := output(ctx, w.env(), w.product.command, "copy", refs[name], "oci:"+dir); err != nil {
+			return nil, err
+		}
+		subjects[command] = subject{ref: dir + "/" + name, layout: true, digest: s.digest}
+	}
+	return subjects, nil
+}
+
+// parseSubject takes NAME:TAG@DIGEST.
+func parseSubject(ref string) (subject, error) {
+	name, digest, ok := strings.Cut(ref, "@")
+	colon := strings.LastIndex(name, ":")
+	if !ok || colon < 0 {
+		return subject{}, fmt.Errorf("%q is not NAME:TAG@DIGEST", ref)
+	}
+	return subject{ref: name[:colon] + "@" + digest, digest: digest}, nil
+}
+
+// platform is the amd64 image of an index.
+func (w *world) platform(ctx context.Context, index subject) (subject, error) {
+	raw, err := registryAt(index.ref).manifest(ctx, index.digest)
+	if err != nil {
+		return subject{}, err
+	}
+	var m struct {
+		Manifests []struct {
+			Digest   string `json:"digest"`
+			Platform struct {
+				Architecture string `json:"architecture"`
+			} `json:"platform"`
+		} `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return subject{}, err
+	}
+	for _, d := range m.Manifests {
+		if d.Platform.Architecture == "amd64" {
+			name, _, _ := strings.Cut(index.ref, "@")
+			return subject{ref: name + "@" + d.Digest, digest: d.Digest}, nil
+		}
+	}
+	return subject{}, fmt.Errorf("%s has no image for amd64: %s", index.ref, raw)
+}
