@@ -2,6 +2,7 @@ package deb
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -48,59 +49,127 @@ func (s *solver) broken(roots []*state) error {
 	slices.SortFunc(rest, func(a, b *state) int { return strings.Compare(a.name, b.name) })
 	for _, st := range append(slices.Clone(roots), rest...) {
 		p := st.installed()
-		if p == nil && slices.Contains(roots, st) {
-			return fmt.Errorf("package %s cannot be installed beside the others that are asked for", st.name)
-		}
-		if p != nil && !s.sound(st) {
-			return s.explain(p, nil)
+		switch {
+		case p == nil && slices.Contains(roots, st):
+			return s.explain(st.first)
+		case p != nil && !s.sound(st):
+			return s.explain(p)
 		}
 	}
 	return nil
 }
 
-// explain follows the first relation that does not hold down to its cause.
-func (s *solver) explain(p *Package, above []*Package) error {
-	chain := append(slices.Clone(above), p)
-	need, conflict, hit := s.unmetIn(p)
-	e := &UnsatisfiableError{Package: p.Name, Version: p.Version}
-	for _, c := range chain {
-		e.Chain = append(e.Chain, c.Name)
-	}
-	if len(above) == 0 {
-		e.Chain = s.wanted(p)
-	}
-	switch {
-	case conflict != nil:
-		e.Relation, e.Conflict = conflict.String(), hit.Name+" "+hit.Version
-		return e
-	case need == nil:
-		return fmt.Errorf("package %s %s cannot be installed beside the others that are asked for", p.Name, p.Version)
-	}
-	e.Relation = need.String()
-	for _, a := range need {
-		for _, other := range s.everything(a) {
-			if slices.Contains(chain, other) || len(chain) > 50 {
-				continue
-			}
-			if n, c, _ := s.unmetIn(other); n != nil || c != nil {
-				return s.explain(other, chain)
-			}
+// explain names what keeps a package out.
+func (s *solver) explain(p *Package) error {
+	f := finder{solver: s, verdicts: map[*Package]*UnsatisfiableError{}}
+	for _, name := range slices.Sorted(maps.Keys(s.states)) {
+		if stays := staying(s.states[name]); stays != nil {
+			f.stay = append(f.stay, stays)
 		}
-		e.Near = append(e.Near, s.near(a)...)
 	}
+	above := s.wanted(p)
+	if e := f.obstacle(p, above[:len(above)-1]); e != nil {
+		return e
+	}
+	if _, conflict, hit := s.unmet(p); conflict != nil {
+		return clash(p, conflict, hit, above)
+	}
+	return fmt.Errorf("package %s %s cannot be installed beside the others that are asked for", p.Name, p.Version)
+}
+
+func clash(p *Package, by relation, hit *Package, chain []string) *UnsatisfiableError {
+	return &UnsatisfiableError{Package: p.Name, Version: p.Version, Relation: by.String(), Conflict: hit.Name + " " + hit.Version, Chain: chain}
+}
+
+// finder looks for the reason why a package cannot be had beside what stays:
+// what the user asked for, what only that can have, and what a parent holds.
+type finder struct {
+	*solver
+	stay []*Package // by name
+	// verdicts are of the packages that were looked at; one that is being
+	// looked at counts as fine, so that a circle is no reason.
+	verdicts map[*Package]*UnsatisfiableError
+}
+
+// maxChain bounds how long a chain of needs may be to be told.
+const maxChain = 50
+
+// obstacle follows the needs of a package down to the first that cannot be met
+// in any way, or to a conflict; nil is none.
+func (f finder) obstacle(p *Package, above []string) *UnsatisfiableError {
+	if known, ok := f.verdicts[p]; ok || len(above) > maxChain {
+		return known
+	}
+	f.verdicts[p] = nil
+	e := f.conflict(p, append(slices.Clone(above), p.Name))
+	if e == nil {
+		e = f.need(p, append(slices.Clone(above), p.Name))
+	}
+	f.verdicts[p] = e
 	return e
 }
 
-// unmetIn is unmet against all that could be installed, then against what is
-// marked: the deepest cause comes first.
-func (s *solver) unmetIn(p *Package) (need, conflict relation, hit *Package) {
-	rels := s.relations(p)
-	for _, r := range rels.needs {
-		if !s.met(r, (*state).installed) && !s.met(r, candidateOf) {
-			return r, nil, nil
+// conflict finds a relation between the package and one that stays, whichever
+// of them says it.
+func (f finder) conflict(p *Package, chain []string) *UnsatisfiableError {
+	for _, r := range f.relations(p).conflicts {
+		if hits := f.against(p, r, staying); len(hits) > 0 {
+			return clash(p, r, hits[0], chain)
 		}
 	}
-	return s.unmet(p)
+	alone := func(st *state) *Package {
+		if st.name == p.Name {
+			return p
+		}
+		return nil
+	}
+	for _, other := range f.stay {
+		for _, r := range f.relations(other).conflicts {
+			if len(f.against(other, r, alone)) > 0 {
+				return clash(other, r, p, chain)
+			}
+		}
+	}
+	return nil
+}
+
+// staying is the package of a name that gives way to no other.
+func staying(st *state) *Package {
+	if st.chosen != nil && st.protected {
+		return st.chosen
+	}
+	return st.current
+}
+
+// need finds a need of the package that nothing can meet.
+func (f finder) need(p *Package, chain []string) *UnsatisfiableError {
+	for _, r := range f.relations(p).needs {
+		if f.met(r, (*state).installed) {
+			continue
+		}
+		var reasons []*UnsatisfiableError
+		var near []string
+		possible := false
+		for _, a := range r {
+			for _, other := range f.everything(a) {
+				if f.states[other.Name].first != other {
+					continue
+				}
+				e := f.obstacle(other, chain)
+				possible = possible || e == nil
+				reasons = append(reasons, e)
+			}
+			near = append(near, f.near(a)...)
+		}
+		switch {
+		case possible:
+		case len(reasons) > 0:
+			return reasons[0]
+		default:
+			return &UnsatisfiableError{Package: p.Name, Version: p.Version, Relation: r.String(), Chain: chain, Near: near}
+		}
+	}
+	return nil
 }
 
 // everything lists all versions of the indexes that meet an alternative.
@@ -116,6 +185,9 @@ func (s *solver) everything(a alternative) []*Package {
 			out = append(out, pr.p)
 		}
 	}
+	for _, p := range out {
+		s.state(p.Name)
+	}
 	return out
 }
 
@@ -123,13 +195,14 @@ func (s *solver) everything(a alternative) []*Package {
 func (s *solver) near(a alternative) []string {
 	var out []string
 	for _, p := range s.u.versions[a.name] {
+		st := s.state(a.name)
 		switch {
 		case !s.u.allows(a, p):
 			out = append(out, "there is "+p.Name+" "+p.Version)
-		case s.state(a.name).current != nil && s.state(a.name).current != p:
-			out = append(out, "the parent image holds "+p.Name+" "+s.state(a.name).current.Version)
+		case st.current != nil:
+			out = append(out, "the parent image holds "+p.Name+" "+st.current.Version)
 		default:
-			out = append(out, p.Name+" "+p.Version+" cannot be installed beside the others")
+			out = append(out, p.Name+" "+p.Version+" would be taken only if "+p.Name+"="+p.Version+" were asked for")
 		}
 	}
 	if len(out) == 0 && len(s.u.provided[a.name]) == 0 {

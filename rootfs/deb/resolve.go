@@ -109,7 +109,7 @@ func (s *solver) pin(st *state, ver string) error {
 			if st.current != nil && st.current != p {
 				return fmt.Errorf("package %s=%s is asked for; the parent image holds %s", st.name, ver, st.current.Version)
 			}
-			st.candidate = p
+			st.candidate, st.first = p, p
 			return nil
 		}
 		there = append(there, p.Version)

@@ -25,6 +25,7 @@ type solver struct {
 type state struct {
 	name      string
 	candidate *Package // what would be installed; nil: nothing can be
+	first     *Package // the candidate before anything was given up
 	current   *Package // what the parent holds
 	chosen    *Package // what is marked for installation
 	protected bool
@@ -52,7 +53,7 @@ func newSolver(u *universe, req Request) (*solver, error) {
 			return nil, fmt.Errorf("package %s %s of the parent image is in no index any more: lock the parent anew (lock --refresh)", a.Name, a.Version)
 		}
 		st.current = u.versions[a.Name][i]
-		st.candidate = st.current
+		st.candidate, st.first = st.current, st.current
 	}
 	return s, nil
 }
@@ -64,6 +65,7 @@ func (s *solver) state(name string) *state {
 		st = &state{name: name}
 		if _, out := s.excluded[name]; !out && len(s.u.versions[name]) > 0 {
 			st.candidate = s.u.versions[name][0]
+			st.first = st.candidate
 		}
 		s.states[name] = st
 	}
