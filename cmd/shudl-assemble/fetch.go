@@ -17,8 +17,8 @@ func (a *app) fetch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fetch [IMAGE[:STREAM]...|--all]",
 		Short: "Download what is locked; --bundle FILE for a machine without network",
-		Long: "fetch brings what images are made of into the store. With --bundle FILE it writes all of it, indexes\n" +
-			"and Go modules included, into one file, from which `push --offline --bundle FILE` builds.",
+		Long: "fetch brings what images are made of into the store. With --bundle FILE it writes all of it, Go\n" +
+			"modules included, into one file, from which `push --offline --bundle FILE` builds.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target := a.bundle
 			a.bundle = "" // written here, read by the other commands

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/shudl/shudl-assemble/recipes"
-	"github.com/shudl/shudl-assemble/rootfs/deb"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 	"github.com/shudl/shudl-assemble/rootfs/gobin"
 )
@@ -55,9 +54,6 @@ func Fetch(ctx context.Context, o Options, all bool) (Fetched, error) {
 }
 
 func fetchIndex(ctx context.Context, o Options, ix recipes.LockedIndex) error {
-	if o.Lock.Distro == recipes.Debian {
-		return deb.FetchList(ctx, o.Fetcher, ix)
-	}
 	_, err := o.Fetcher.Get(ctx, fetch.Request{Archive: ix.Archive, Path: ix.Path, SHA256: ix.SHA256, Size: ix.Size})
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
 
@@ -95,11 +94,11 @@ func Load(ctx context.Context, f *fetch.Fetcher, o LoadOptions) (*Index, error) 
 			ix.Date = r.Date
 		}
 		for _, component := range s.components() {
-			l, path, err := listOf(s, component, o.Arch, r)
+			l, err := listOf(s, component, o.Arch, r)
 			if err != nil {
 				return nil, fmt.Errorf("suite %s: %w", s.Name, err)
 			}
-			if err := ix.list(ctx, f, l, path, s.Name); err != nil {
+			if err := ix.list(ctx, f, l, s.Name); err != nil {
 				return nil, fmt.Errorf("suite %s: %w", s.Name, err)
 			}
 		}
@@ -118,11 +117,7 @@ func LoadLocked(ctx context.Context, f *fetch.Fetcher, arch, release string, loc
 		if l.Date.After(ix.Date) {
 			ix.Date = l.Date
 		}
-		err := FetchList(ctx, f, l)
-		if err == nil {
-			err = ix.list(ctx, f, l, l.Path, suiteOf(l.Path))
-		}
-		if err != nil {
+		if err := ix.list(ctx, f, l, suiteOf(l.Path)); err != nil {
 			return nil, err
 		}
 	}
@@ -130,19 +125,6 @@ func LoadLocked(ctx context.Context, f *fetch.Fetcher, arch, release string, loc
 		return nil, fmt.Errorf("the lock names no package list for %s", arch)
 	}
 	return ix, nil
-}
-
-// FetchList brings a locked package list into the store: by its hash, under
-// which archives keep a list for a while after a newer one came, else from
-// its own path.
-func FetchList(ctx context.Context, f *fetch.Fetcher, l recipes.LockedIndex) error {
-	r := fetch.Request{Archive: l.Archive, Path: path.Join(path.Dir(l.Path), "by-hash/SHA256", string(l.SHA256)), SHA256: l.SHA256, Size: l.Size}
-	_, err := f.Get(ctx, r)
-	if err != nil && ctx.Err() == nil {
-		r.Path = l.Path
-		_, err = f.Get(ctx, r)
-	}
-	return err
 }
 
 // suiteOf gives trixie of dists/trixie/main/….
@@ -185,27 +167,22 @@ func loadRelease(ctx context.Context, f *fetch.Fetcher, s Suite, o LoadOptions, 
 	return read(file)
 }
 
-// listOf finds the package list of a component in a Release file, and where
-// to ask for it.
-func listOf(s Suite, component, arch string, r *Release) (recipes.LockedIndex, string, error) {
+// listOf finds the package list of a component in a Release file.
+func listOf(s Suite, component, arch string, r *Release) (recipes.LockedIndex, error) {
 	name := component + "/binary-" + arch + "/Packages.xz"
 	want, ok := r.Files[name]
 	if !ok {
-		return recipes.LockedIndex{}, "", fmt.Errorf("InRelease lists no %s: is there no such component or architecture?", name)
+		return recipes.LockedIndex{}, fmt.Errorf("InRelease lists no %s: is there no such component or architecture?", name)
 	}
-	l := recipes.LockedIndex{Archive: s.Archive, Path: "dists/" + s.Name + "/" + name, SHA256: want.SHA256, Size: want.Size, Date: r.Date}
-	if r.ByHash {
-		return l, path.Join(path.Dir(l.Path), "by-hash/SHA256", string(l.SHA256)), nil
-	}
-	return l, l.Path, nil
+	return recipes.LockedIndex{Archive: s.Archive, Path: "dists/" + s.Name + "/" + name, SHA256: want.SHA256, Size: want.Size, Date: r.Date}, nil
 }
 
-// list fetches a package list from path, reads it and remembers it.
-func (ix *Index) list(ctx context.Context, f *fetch.Fetcher, l recipes.LockedIndex, path, suite string) error {
+// list fetches a package list, reads it and remembers it.
+func (ix *Index) list(ctx context.Context, f *fetch.Fetcher, l recipes.LockedIndex, suite string) error {
 	if l.Size > maxPackages {
 		return fmt.Errorf("%s has %d bytes, more than %d", l.Path, l.Size, maxPackages)
 	}
-	if _, err := f.Get(ctx, fetch.Request{Archive: l.Archive, Path: path, SHA256: l.SHA256, Size: l.Size}); err != nil {
+	if _, err := f.Get(ctx, fetch.Request{Archive: l.Archive, Path: l.Path, SHA256: l.SHA256, Size: l.Size}); err != nil {
 		return err
 	}
 	file, err := f.Store.Open(ctx, l.SHA256)

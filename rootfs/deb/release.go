@@ -23,7 +23,6 @@ type Release struct {
 	Version         string // 13.8; empty for suites that are no release
 	Date            time.Time
 	ValidUntil      time.Time // zero where the file sets none
-	ByHash          bool
 	// Files are the index files by their path below the suite's folder.
 	Files map[string]ReleaseFile
 	// SignedBy is the fingerprint of the primary key that signed.
@@ -108,7 +107,6 @@ func parseRelease(text []byte) (*Release, error) {
 	}
 	r := &Release{
 		Suite: p.get("Suite"), Codename: p.get("Codename"), Version: p.get("Version"),
-		ByHash: p.get("Acquire-By-Hash") == "yes",
 	}
 	if r.Date, err = parseDate(p.get("Date")); err != nil {
 		return nil, fmt.Errorf("field Date: %w", err)

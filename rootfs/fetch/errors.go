@@ -54,14 +54,36 @@ func (e *MirrorError) Unwrap() []error {
 	return errs
 }
 
-// NotFound says that every mirror answered, and none has the file any more.
+// NotFound says that every mirror answered, and none has a file of that name
+// any more.
 func (e *MirrorError) NotFound() bool {
+	return e.all(func(err error) bool { return errors.Is(err, fs.ErrNotExist) })
+}
+
+// Gone says that no mirror has the very file any more: there is none of that
+// name, or another one has taken it, as a newer index does.
+func (e *MirrorError) Gone() bool {
+	return e.all(func(err error) bool {
+		var size *SizeError
+		var content *MismatchError
+		return errors.Is(err, fs.ErrNotExist) || errors.As(err, &size) || errors.As(err, &content)
+	})
+}
+
+// all says whether the answer of every mirror is such. Debian's snapshot
+// service is asked last and not reached from everywhere: that it does not
+// answer changes nothing.
+func (e *MirrorError) all(such func(error) bool) bool {
+	answers := 0
 	for _, a := range e.Tried {
-		if !errors.Is(a.Err, fs.ErrNotExist) {
+		switch {
+		case such(a.Err):
+			answers++
+		case !strings.HasPrefix(a.Mirror, snapshotDebian+"/"):
 			return false
 		}
 	}
-	return len(e.Tried) > 0
+	return answers > 0
 }
 
 // Help names the ways on, one a line.

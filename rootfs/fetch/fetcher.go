@@ -288,15 +288,16 @@ func (r Request) subject() string {
 	return r.Path
 }
 
-// title is the request in a list of downloads: the file's name, with the
-// folders that say more than a name that is a sha256.
+// title is the request in a list of downloads: the file's name, and for
+// indexes, which all have the same, the folders too.
 func (r Request) title() string {
-	dir, name := path.Split(r.subject())
-	if !valid(recipes.Digest(name)) {
+	if below, ok := strings.CutPrefix(r.subject(), "dists/"); ok {
+		return below
+	}
+	if name := path.Base(r.subject()); !strings.HasPrefix(name, "APKINDEX.") {
 		return name
 	}
-	dir, _, _ = strings.Cut(strings.TrimSuffix(dir, "/"), "/by-hash/")
-	return strings.TrimPrefix(dir, "dists/") + " " + name[:12]
+	return r.subject()
 }
 
 func (r Request) check() error {

@@ -3,6 +3,7 @@ package fetch
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -25,20 +26,33 @@ func (f *Fetcher) places(r Request) ([]place, error) {
 		return []place{p}, nil
 	}
 	var list []place
-	for _, base := range f.Mirrors[r.Archive] {
-		p, err := newPlace(base, r.Path)
-		if err != nil {
-			return nil, fmt.Errorf("mirror %s=%s: %w", r.Archive, CleanURL(base), err)
+	for _, below := range r.paths() {
+		for _, base := range f.Mirrors[r.Archive] {
+			p, err := newPlace(base, below)
+			if err != nil {
+				return nil, fmt.Errorf("mirror %s=%s: %w", r.Archive, CleanURL(base), err)
+			}
+			list = append(list, p)
 		}
-		list = append(list, p)
 	}
 	return list, nil
 }
 
+// paths are where the file may lie below a mirror, the likeliest first. An
+// index of Debian's lies under its sha256 too, for some time after a newer one
+// has taken its name (DebianRepository/Format, Acquire-By-Hash).
+func (r Request) paths() []string {
+	indexed := (r.Archive == Debian || r.Archive == DebianSecurity) && strings.HasPrefix(r.Path, "dists/")
+	if !indexed || r.SHA256 == "" {
+		return []string{r.Path}
+	}
+	return []string{path.Join(path.Dir(r.Path), "by-hash", "SHA256", string(r.SHA256)), r.Path}
+}
+
 // newPlace joins a base address and a path. Only http, https and file serve.
-func newPlace(base, path string) (place, error) {
+func newPlace(base, below string) (place, error) {
 	if rest, ok := strings.CutPrefix(base, "file:"); ok {
-		return filePlace(rest, path)
+		return filePlace(rest, below)
 	}
 	u, err := url.Parse(base)
 	if err != nil {
@@ -48,15 +62,15 @@ func newPlace(base, path string) (place, error) {
 		return place{}, fmt.Errorf("not an address: write http://…, https://… or file:FOLDER")
 	}
 	p := place{mirror: clean(u), url: u}
-	if path != "" {
-		u.Path = strings.TrimSuffix(u.Path, "/") + "/" + path
+	if below != "" {
+		u.Path = strings.TrimSuffix(u.Path, "/") + "/" + below
 		u.RawPath = ""
 	}
 	return p, nil
 }
 
 // filePlace reads file:DIR, file:///DIR and file://localhost/DIR.
-func filePlace(rest, path string) (place, error) {
+func filePlace(rest, below string) (place, error) {
 	if after, ok := strings.CutPrefix(rest, "//"); ok {
 		host, dir, _ := strings.Cut(after, "/")
 		if host != "" && host != "localhost" {
@@ -68,7 +82,7 @@ func filePlace(rest, path string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	full := filepath.Join(dir, filepath.FromSlash(path))
+	full := filepath.Join(dir, filepath.FromSlash(below))
 	return place{
 		mirror: "file://" + filepath.ToSlash(dir),
 		url:    &url.URL{Scheme: "file", Path: filepath.ToSlash(full)},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -175,6 +176,32 @@ func TestAlpineLockIsFilled(t *testing.T) {
 	var missing *fetch.MirrorError
 	if _, err := Lock(t.Context(), set, old, recipes.Alpine, bare); !errors.As(err, &missing) {
 		t.Errorf("without index: %v", err)
+	}
+}
+
+// Where the mirror has a newer index under the name of the locked one, and the
+// store has neither, everything that is locked is resolved anew: what is added
+// must not stand on another snapshot than the rest.
+func TestANewerIndexHasTakenTheName(t *testing.T) {
+	mirror := copyMirror(t)
+	set := alpineSet(t)
+	part := alpineOptions(t, mirror)
+	part.Images = []recipes.Ref{{Name: "base-alpine"}}
+	old := mustLock(t, set, nil, part).Lock
+
+	main, community := filepath.Join(mirror, "v3.19/main/x86_64"), filepath.Join(mirror, "v3.19/community/x86_64")
+	err := errors.Join(os.RemoveAll(community), os.Rename(main, community), os.CopyFS(main, os.DirFS(filepath.Join(shared(t), "iso-3.19.1/x86_64"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustLock(t, set, old, alpineOptions(t, mirror))
+	if len(r.Lock.Images) != 2 || len(r.Lock.Indexes) != 2 {
+		t.Fatalf("%d images, %d indexes", len(r.Lock.Images), len(r.Lock.Indexes))
+	}
+	for _, index := range r.Lock.Indexes {
+		if slices.Contains(old.Indexes, index) {
+			t.Errorf("%s is still that of the old lock", index.Path)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -133,30 +132,14 @@ func (o Options) complete(set *recipes.Set, d recipes.Distro) (Options, error) {
 // gone says that a locked index cannot be had any more.
 func gone(err error) bool {
 	var mirror *fetch.MirrorError
-	return errors.As(err, &mirror) && lost(mirror) || errors.Is(err, fetch.ErrOffline)
-}
-
-// lost says that every mirror answers not to have a file. Debian's snapshot
-// service is asked last and not reached from everywhere: that it does not
-// answer changes nothing.
-func lost(e *fetch.MirrorError) bool {
-	missing := 0
-	for _, a := range e.Tried {
-		switch {
-		case errors.Is(a.Err, fs.ErrNotExist):
-			missing++
-		case !strings.Contains(a.Mirror, "://snapshot.debian.org/"):
-			return false
-		}
-	}
-	return missing > 0
+	return errors.As(err, &mirror) && mirror.Gone() || errors.Is(err, fetch.ErrOffline)
 }
 
 // Vanished says that an error is about a locked package that every mirror
 // answers not to have any more: another resolution may name one that is there.
 func Vanished(err error) bool {
 	var mirror *fetch.MirrorError
-	if !errors.As(err, &mirror) || !lost(mirror) {
+	if !errors.As(err, &mirror) || !mirror.NotFound() {
 		return false
 	}
 	return slices.Contains([]string{fetch.Alpine, fetch.Debian, fetch.DebianSecurity}, mirror.Archive)
