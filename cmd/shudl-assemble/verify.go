@@ -168,11 +168,18 @@ func (a *app) onePlatform() (recipes.Platform, error) {
 }
 
 func (a *app) copy() *cobra.Command {
+	var platform string
 	cmd := &cobra.Command{
-		Use:     "copy REF DEST",
-		Short:   "Copy an image with its signatures and attestations",
-		Example: "  shudl-assemble copy oci:shudl-images/postgresql:17-debian ghcr.io/org/repo",
-		Args:    usageArgs(cobra.ExactArgs(2)),
+		Use:   "copy REF DEST",
+		Short: "Copy an image with its signatures and attestations",
+		Long: "copy brings an image with all its platforms, signatures, attestations and other referrers from one registry\n" +
+			"or folder to another, under the same name and tag: the same bytes, only those that are missing, the tag last.\n\n" +
+			"A copy into a new folder is a layout of one tag, DIR/IMAGE, which tools read that take one image of a layout:\n" +
+			"cosign verify --local-image, umoci, syft. Of several platforms cosign verifies the index; for attestations,\n" +
+			"which are of each platform, copy that one with --platform.",
+		Example: "  shudl-assemble copy oci:shudl-images/postgresql:17-debian ghcr.io/org/repo\n" +
+			"  shudl-assemble copy ghcr.io/org/repo/trino:476-debian oci:one --platform linux/amd64",
+		Args: usageArgs(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := publish.ParseReference(args[0], publish.RegistryOptions{})
 			if err != nil {
@@ -182,10 +189,16 @@ func (a *app) copy() *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
+			o := publish.CopyOptions{Jobs: a.jobs, Progress: a.sink}
+			if platform != "" {
+				if o.Platform, err = recipes.ParsePlatform(platform); err != nil {
+					return usage(fmt.Errorf("--platform: %w", err))
+				}
+			}
 			if err := dest.Check(cmd.Context(), []string{from.Image}); err != nil {
 				return err
 			}
-			result, err := publish.Copy(cmd.Context(), from, dest, publish.Options{Jobs: a.jobs, Progress: a.sink})
+			result, err := publish.Copy(cmd.Context(), from, dest, o)
 			if err != nil {
 				return err
 			}
@@ -195,5 +208,6 @@ func (a *app) copy() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&a.jobs, "jobs", 0, "how many blobs are copied at a time")
+	cmd.Flags().StringVar(&platform, "platform", "", "linux/amd64 or linux/arm64: of an index, only this one (default: all)")
 	return cmd
 }

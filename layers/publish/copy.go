@@ -7,16 +7,32 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
-// Copy brings an image with all its platforms, signatures and attestations
-// from one destination to another, under the same image name and tag. Bytes
-// and digests stay; the tag comes last, as when publishing.
-func Copy(ctx context.Context, from Reference, dest Destination, o Options) (Result, error) {
+// CopyOptions says what is copied, and how. The zero value copies all of an
+// image.
+type CopyOptions struct {
+	// Platform, where it is set, is the only one that is copied of an index:
+	// the tag then names its manifest, as tools want it that take one image.
+	Platform recipes.Platform
+	// Jobs bounds the blobs in flight; zero means 4.
+	Jobs     int
+	Progress progress.Sink
+}
+
+// Copy brings an image with all its platforms, signatures, attestations and
+// other referrers from one destination to another, under the same image name
+// and tag. Bytes and digests stay, only what is missing is written, and within
+// one registry blobs are mounted; the tag comes last, when all before it was
+// read back. Unsigned statements go along between layouts only. What others
+// have said there of the same image is kept.
+func Copy(ctx context.Context, from Reference, dest Destination, o CopyOptions) (Result, error) {
 	result, err := copyImage(ctx, from, dest, o)
 	if err != nil {
 		return Result{}, fmt.Errorf("copy %s to %s: %w", from, dest, err)
@@ -24,12 +40,11 @@ func Copy(ctx context.Context, from Reference, dest Destination, o Options) (Res
 	return result, nil
 }
 
-func copyImage(ctx context.Context, from Reference, dest Destination, o Options) (Result, error) {
+func copyImage(ctx context.Context, from Reference, dest Destination, o CopyOptions) (Result, error) {
 	if from.Tag == "" {
 		return Result{}, fmt.Errorf("%w: a copy needs a tag: NAME:TAG@sha256:…", ErrUsage)
 	}
-	image := from.Image
-	repo, err := writable(dest, image)
+	repo, err := writable(dest, from.Image)
 	if err != nil {
 		return Result{}, err
 	}
@@ -40,6 +55,9 @@ func copyImage(ctx context.Context, from Reference, dest Destination, o Options)
 		o.Progress = progress.Discard{}
 	}
 	top, err := from.Manifest(ctx)
+	if err == nil && o.Platform != "" {
+		top, err = ofPlatform(ctx, from.Repository, top, o.Platform)
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -47,15 +65,29 @@ func copyImage(ctx context.Context, from Reference, dest Destination, o Options)
 		from: from.Repository,
 		publication: publication{
 			repo:    repo,
-			release: Release{Name: image},
-			options: o,
-			result: Result{
-				Name: image, Reference: repo.Reference(from.Tag), Digest: top.Digest(),
-				Tags: []string{from.Tag}, Moved: []string{from.Tag},
-			},
+			release: Release{Name: from.Image},
+			options: Options{Jobs: o.Jobs, Progress: o.Progress},
+			result:  Result{Name: from.Image, Reference: repo.Reference(from.Tag), Digest: top.Digest(), Tags: []string{from.Tag}},
 		},
 	}
+	if r, ok := c.from.(*registryRepository); ok {
+		c.origin = &r.repo
+	}
+	_, c.layout = repo.(*layoutRepository)
 	return c.run(ctx, top, from.Tag)
+}
+
+// ofPlatform is the manifest of one platform.
+func ofPlatform(ctx context.Context, repo Repository, top Manifest, platform recipes.Platform) (Manifest, error) {
+	found, err := platformsOf(ctx, repo, top.Descriptor())
+	if err != nil {
+		return Manifest{}, err
+	}
+	d, ok := found[platform]
+	if !ok {
+		return Manifest{}, fmt.Errorf("%w: it is for %s, not for %s", ErrNoTag, found, platform)
+	}
+	return repo.Manifest(ctx, d.Digest)
 }
 
 // Manifest reads the manifest that a reference names.
@@ -78,22 +110,61 @@ func (r Reference) Manifest(ctx context.Context) (Manifest, error) {
 type copier struct {
 	publication
 	from Repository
+	// origin is the repository that blobs can be mounted from, where the
+	// source is a registry.
+	origin *name.Repository
+	layout bool // the destination is a layout
 }
 
 func (c *copier) run(ctx context.Context, top Manifest, tag string) (Result, error) {
+	if err := c.compare(ctx, top, tag); err != nil {
+		return Result{}, err
+	}
 	if err := c.tree(ctx, top); err != nil {
 		return Result{}, err
 	}
 	if err := c.repo.ReadBack(ctx, c.written.manifests, c.written.blobs); err != nil {
 		return Result{}, err
 	}
-	if d, err := c.repo.Resolve(ctx, tag); err == nil && d.Digest == top.Digest() {
-		c.result.Moved = nil
-		return c.result, nil
-	} else if err != nil && !errors.Is(err, ErrNoTag) {
-		return Result{}, err
+	if len(c.result.Moved) > 0 {
+		if err := c.repo.Tag(ctx, top, c.result.Moved); err != nil {
+			return Result{}, err
+		}
 	}
-	return c.result, c.repo.Tag(ctx, top, []string{tag})
+	return c.result, nil
+}
+
+// compare finds out whether the tag moves. A copy takes no platforms away,
+// as a push does not.
+func (c *copier) compare(ctx context.Context, top Manifest, tag string) error {
+	d, err := c.repo.Resolve(ctx, tag)
+	if err != nil && !errors.Is(err, ErrNoTag) {
+		return err
+	}
+	if err == nil && d.Digest == top.Digest() {
+		return nil
+	}
+	c.result.Moved = []string{tag}
+	if err != nil {
+		return nil
+	}
+	there, err := platformsOf(ctx, c.repo, d)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnreadable) {
+		return nil // a broken image is replaced
+	}
+	if err != nil {
+		return err
+	}
+	ours, err := platformsOf(ctx, c.from, top.Descriptor())
+	if err != nil {
+		return err
+	}
+	for platform := range there {
+		if _, ok := ours[platform]; !ok {
+			return fmt.Errorf("%w: %s holds %s, and this is for %s: copy it elsewhere", ErrPlatforms, c.repo.Reference(tag), there, ours)
+		}
+	}
+	return nil
 }
 
 // tree copies a manifest, first what it names, then itself, then what is said
@@ -124,6 +195,9 @@ func (c *copier) tree(ctx context.Context, m Manifest) error {
 	}
 	subject, err := Hex(m.Digest())
 	if err != nil {
+		return err
+	}
+	if err := c.statements(ctx, subject); err != nil {
 		return err
 	}
 	for _, tag := range []string{attest.AttestationTag(subject), attest.SignatureTag(subject)} {
@@ -158,89 +232,8 @@ func (c *copier) contents(ctx context.Context, m Manifest) error {
 		blobs = append(blobs, Blob{
 			Descriptor: d,
 			Open:       func(ctx context.Context) (io.ReadCloser, error) { return c.from.Blob(ctx, d) },
+			origin:     c.origin,
 		})
 	}
 	return c.blobs(ctx, blobs)
-}
-
-// referrers copies what refers to a manifest: sigstore bundles, and whatever
-// else others have said of it.
-func (c *copier) referrers(ctx context.Context, subject Manifest) error {
-	listed, err := c.from.Referrers(ctx, subject.Digest())
-	if err != nil {
-		return err
-	}
-	for _, d := range listed {
-		m, err := c.from.Manifest(ctx, d.Digest)
-		if errors.Is(err, ErrUnreadable) || err == nil && m.MediaType != ocispec.MediaTypeImageManifest {
-			continue // of a form that no tool here could use
-		}
-		if err != nil {
-			return err
-		}
-		if of, err := referrerSubject(m); err != nil || of != subject.Digest() {
-			continue // listed here by mistake
-		}
-		if err := c.contents(ctx, m); err != nil {
-			return err
-		}
-		if err := c.referrer(ctx, m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// said copies the manifest under one of cosign's tags. Where the destination
-// has another there, both are kept.
-func (c *copier) said(ctx context.Context, tag string) error {
-	d, err := c.from.Resolve(ctx, tag)
-	if errors.Is(err, ErrNoTag) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	m, err := c.from.Manifest(ctx, d.Digest)
-	if err != nil {
-		return err
-	}
-	if err := c.one(ctx, m); err != nil {
-		return err
-	}
-	existing, err := readClassic(ctx, c.repo, tag)
-	if err != nil || existing.digest == d.Digest {
-		return err
-	}
-	if m, err = c.joined(ctx, m, existing); err != nil {
-		return err
-	}
-	if m.Digest() == existing.digest {
-		return nil
-	}
-	return c.repo.Tag(ctx, m, []string{tag})
-}
-
-// joined adds the items of a copied manifest to those that are there.
-func (c *copier) joined(ctx context.Context, m Manifest, existing *classicTag) (Manifest, error) {
-	if existing.digest == "" {
-		return m, nil
-	}
-	items, err := attest.Read(m.Raw)
-	if err != nil {
-		return Manifest{}, err
-	}
-	merged, err := attest.Merge(existing.items, items, func(attest.Item, attest.Item) (bool, error) { return false, nil })
-	if err != nil {
-		return Manifest{}, err
-	}
-	assembled, err := attest.Assemble(merged)
-	if err != nil {
-		return Manifest{}, err
-	}
-	if err := c.blobs(ctx, []Blob{BytesBlob(assembled.Config.MediaType, assembled.Config.Content)}); err != nil {
-		return Manifest{}, err
-	}
-	m = Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
-	return m, c.manifest(ctx, m)
 }

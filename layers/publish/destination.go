@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -99,6 +100,9 @@ type Blob struct {
 	// Sibling is an image of the same destination that has the blob, which a
 	// registry can mount; empty where there is none.
 	Sibling string
+	// origin is a repository that has the blob, which one of the same registry
+	// can mount.
+	origin *name.Repository
 }
 
 // BytesBlob is a small blob in memory.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -127,25 +128,29 @@ func setTags(index *ocispec.Index, m Manifest, tags []string) {
 	}
 	for tag := range moved {
 		d := m.Descriptor()
-		d.Annotations = map[string]string{
-			ocispec.AnnotationRefName: tag,
-			annotationKind:            kind(m, tag),
+		d.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
+		if kind := kind(m, tag); kind != "" {
+			d.Annotations[annotationKind] = kind
 		}
 		kept = append(kept, d)
 	}
 	index.Manifests = kept
 }
 
-// sortEntries puts images first, of which some readers take the first; then
-// what is said of them by tag, each by tag; then what refers to them, by
-// digest.
+// sortEntries puts images first, each by tag; then what is said of them by
+// tag; then what refers to them, by digest. What is said of the image that
+// cosign reads of a layout comes before the rest, since cosign reads the
+// first signatures and the first attestations.
 func sortEntries(entries []ocispec.Descriptor) {
+	main := FallbackTag(cosignImage(entries)) + "."
 	rank := func(tag string) int {
 		switch {
 		case tag == "":
-			return 2
-		case describes(tag):
+			return 3
+		case describes(tag) && strings.HasPrefix(tag, main):
 			return 1
+		case describes(tag):
+			return 2
 		}
 		return 0
 	}
@@ -161,6 +166,23 @@ func sortEntries(entries []ocispec.Descriptor) {
 	})
 }
 
+// cosignImage is the digest of the image that cosign reads of a layout: the
+// first index, else the first image.
+func cosignImage(entries []ocispec.Descriptor) digest.Digest {
+	var first ocispec.Descriptor
+	for _, d := range entries {
+		tag, index := d.Annotations[ocispec.AnnotationRefName], d.MediaType == ocispec.MediaTypeImageIndex
+		if tag == "" || strings.HasPrefix(tag, "sha256-") {
+			continue
+		}
+		was := first.MediaType == ocispec.MediaTypeImageIndex
+		if first.Digest == "" || index && !was || index == was && tag < first.Annotations[ocispec.AnnotationRefName] {
+			first = d
+		}
+	}
+	return first.Digest
+}
+
 // describes says whether a tag is one of cosign's, or that of unsigned
 // statements.
 func describes(tag string) bool {
@@ -168,13 +190,14 @@ func describes(tag string) bool {
 		(strings.HasSuffix(tag, ".sig") || strings.HasSuffix(tag, ".att") || strings.HasSuffix(tag, ".statements"))
 }
 
+// kind is the kind of an entry as cosign calls it.
 func kind(m Manifest, tag string) string {
 	const prefix = "dev.cosignproject.cosign/"
 	switch {
 	case describes(tag) && strings.HasSuffix(tag, ".sig"):
 		return prefix + "sigs"
 	case describes(tag) && strings.HasSuffix(tag, ".statements"):
-		return "statements" // no kind of cosign's
+		return "" // cosign knows none
 	case describes(tag):
 		return prefix + "atts"
 	case m.MediaType == ocispec.MediaTypeImageIndex:

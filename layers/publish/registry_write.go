@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -13,17 +14,30 @@ import (
 // PutBlob mounts a blob from a sibling repository, or uploads it.
 func (r *registryRepository) PutBlob(ctx context.Context, blob Blob) error {
 	var layer v1.Layer = blobLayer{ctx: ctx, blob: blob}
-	if blob.Sibling != "" {
-		sibling, err := r.registry.repository(blob.Sibling)
-		if err != nil {
-			return err
-		}
-		layer = &remote.MountableLayer{Layer: layer, Reference: sibling.Digest(blob.Digest.String())}
+	from, err := r.mountable(blob)
+	if err != nil {
+		return err
+	}
+	if from != nil {
+		layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(blob.Digest.String())}
 	}
 	if err := r.registry.pusher.Upload(ctx, r.repo, layer); err != nil {
 		return registryError(fmt.Sprintf("upload blob %s", blob.Digest), err)
 	}
 	return nil
+}
+
+// mountable is the repository of the same registry that a blob can be mounted
+// from; nil where none is known.
+func (r *registryRepository) mountable(blob Blob) (*name.Repository, error) {
+	switch {
+	case blob.Sibling != "":
+		sibling, err := r.registry.repository(blob.Sibling)
+		return &sibling, err
+	case blob.origin != nil && blob.origin.Registry == r.repo.Registry:
+		return blob.origin, nil
+	}
+	return nil, nil
 }
 
 // PutManifest writes a manifest by the digest that was computed here.

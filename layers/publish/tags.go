@@ -20,6 +20,15 @@ import (
 // platforms is what a tag names: the manifest of each platform.
 type platforms map[recipes.Platform]ocispec.Descriptor
 
+// String lists the platforms by name.
+func (p platforms) String() string {
+	var names []string
+	for _, platform := range slices.Sorted(maps.Keys(p)) {
+		names = append(names, string(platform))
+	}
+	return strings.Join(names, ", ")
+}
+
 // checkTags compares what the tags name with what they shall name, before
 // anything is written. It returns the manifest that they shall name, which
 // with Merge holds the platforms that only the tags have.

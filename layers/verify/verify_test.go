@@ -192,7 +192,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			ref := publish.Reference{Repository: from, Image: "minio", Tag: "1"}
-			if _, err := publish.Copy(t.Context(), ref, d, publish.Options{}); err != nil {
+			if _, err := publish.Copy(t.Context(), ref, d, publish.CopyOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}},
