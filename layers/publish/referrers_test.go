@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +21,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // withAPI serves a registry that has the referrers API; of the others, ocimem
@@ -277,5 +280,43 @@ func TestReferrersInPages(t *testing.T) {
 	next = "http://192.0.2.1" + next
 	if listed, err := repo.Referrers(t.Context(), subject); err == nil {
 		t.Errorf("another host was followed: %v", listed)
+	}
+}
+
+// The same images, pushed with one key to two fresh registries at the same
+// address, are the same manifests, signatures and lists of referrers included.
+func TestFreshRegistriesAreEqual(t *testing.T) {
+	for _, referrers := range []bool{false, true} {
+		var mu sync.Mutex
+		var inner http.Handler
+		var written map[string]digest.Digest
+		host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/manifests/") {
+				body, _ := io.ReadAll(req.Body)
+				req.Body = io.NopCloser(bytes.NewReader(body))
+				mu.Lock()
+				written[req.URL.Path] = digest.FromBytes(body) // the last one counts
+				mu.Unlock()
+			}
+			inner.ServeHTTP(w, req)
+		}))
+		key := testKey(t)
+		var all []map[string]digest.Digest
+		for range 2 {
+			inner = registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))
+			written = map[string]digest.Digest{}
+			release := postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64)
+			mustPublish(t, destination(t, host+"/shudl"), release, publish.Options{Signer: key})
+			all = append(all, written)
+		}
+		// Three images by digest; of two platforms each two classic manifests
+		// and two bundles, of the index one and one; tags and fallback tags.
+		want := 3 + 2*(2*2+2) + 2 + 1 + 3
+		if !referrers {
+			want += 3
+		}
+		if !maps.Equal(all[0], all[1]) || len(all[0]) != want {
+			t.Errorf("referrers %t: %d and %d manifests, want %d, the same:\n%v\n%v", referrers, len(all[0]), len(all[1]), want, all[0], all[1])
+		}
 	}
 }
