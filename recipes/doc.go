@@ -98,4 +98,44 @@
 // Config that a recipe does not set is its parent's. Env and labels are merged
 // name by name; an entrypoint of its own clears the parent's cmd; any other
 // value that the recipe sets, an empty list too, replaces the parent's.
+//
+// # Contracts
+//
+// The file test.yaml beside a recipe says what its image is held to by
+// `shudl-assemble test`. It is read as strictly as a recipe, with the same
+// variables, filters and per-distro values, and is no part of the image's
+// digest. All keys, with an example of each value:
+//
+//	user: "999:999"                  # who the image runs as, in numbers
+//	healthy: 60s                     # the first start, until its own health check succeeds
+//	stop: 10s                        # from its stop signal to its end
+//	writable: [/run/postgresql]      # world-writable folders beside /tmp and /var/tmp
+//	cases:                           # each begins with fresh volumes
+//	  - name: it serves
+//	    programs: [{name: etcd, run: [etcd, --data-dir, data], ready: "http://127.0.0.1:2379/health", install: install etcd-server}]
+//	    authority: {port: 8443, file: /mnt/ca.crt}  # an HTTPS server whose authority nobody trusts, and its PEM
+//	    containers:                  # or the keys of one container right here, which is then named main
+//	      - name: db
+//	        image: postgresql        # another image that helps; absent = the image itself
+//	        env: {POSTGRES_PASSWORD: secret}
+//	        cmd: [-c, work_mem=7MB]  # absent = the image's own
+//	        user: "4711:4711"        # absent = the image's own
+//	        capabilities: [CHOWN]    # none is the rule
+//	        files: [{path: /mnt/a.sql, content: SELECT 1, compress: gzip, mode: "0755"}]
+//	        volumes: [{path: /data, name: shared, owner: "0:0", mode: "0700"}]
+//	        exits: 0                 # it ends by itself; otherwise it becomes healthy and is stopped at the end
+//	        says: [^done$]           # patterns that its log matches by then
+//	        log: json                # every line of the log is a JSON object
+//	        plain: [{line: ^WARNING, reason: the JVM's own}]
+//	    steps:
+//	      - {name: it answers, run: [psql, -Atc, SELECT 1], in: db, env: {PGUSER: postgres}, status: 0, prints: "1", matches: ^1, within: 30s}
+//	      - {name: it lists, http: "http://127.0.0.1:8080/v1", method: POST, headers: {X-User: a}, data: "", status: 200, json: {"list[0].name": b}}
+//	      - {name: metrics, metrics: "http://127.0.0.1:8080/metrics", has: [up]}
+//	      - {name: it says so, says: ready, in: db}
+//	      - {start: db}              # where it does not start at the beginning
+//	      - {restart: db, cmd: [-c, work_mem=8MB]}
+//	      - {stop: db}
+//
+// Patterns are those of package regexp, with ^ and $ at lines. A step with
+// within is tried until it succeeds or that time is over.
 package recipes

@@ -10,9 +10,10 @@ import (
 // Set is a folder of recipes, each read, checked and expanded for every
 // distro, platform and stream. Its images are shared: do not change them.
 type Set struct {
-	names  []string
-	images map[world][]*Image // parents before children
-	vex    map[string][]VEX   // by recipe
+	names     []string
+	images    map[world][]*Image // parents before children
+	contracts map[world]map[Ref]*Contract
+	vex       map[string][]VEX // by recipe
 }
 
 // world is what one resolution and one build are made for.
@@ -30,7 +31,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipes cannot be read: %w", err)
 	}
-	rep, set := newReport(), &Set{images: map[world][]*Image{}, vex: map[string][]VEX{}}
+	rep, set := newReport(), &Set{images: map[world][]*Image{}, contracts: map[world]map[Ref]*Contract{}, vex: map[string][]VEX{}}
 	var all []*recipe
 	for _, e := range entries {
 		if !e.IsDir() || !hasRecipe(fsys, e.Name()) {
@@ -48,7 +49,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 	slices.Sort(set.names)
 	for _, d := range Distros() {
 		for _, p := range Platforms() {
-			set.images[world{d, p}] = link(rep, all, d, p)
+			set.images[world{d, p}], set.contracts[world{d, p}] = link(rep, all, d, p)
 		}
 	}
 	if err := rep.err(); err != nil {
@@ -64,8 +65,8 @@ func hasRecipe(fsys fs.FS, dir string) bool {
 }
 
 // link expands all recipes for a distro and platform and joins them: parents
-// are found, cycles refused, configs inherited.
-func link(rep *report, all []*recipe, d Distro, p Platform) []*Image {
+// are found, cycles refused, configs inherited. It gives the contracts, too.
+func link(rep *report, all []*recipe, d Distro, p Platform) ([]*Image, map[Ref]*Contract) {
 	l := linker{report: rep, own: map[Ref]expanded{}, state: map[Ref]int{}}
 	for _, rec := range all {
 		for _, st := range rec.streams {
@@ -86,7 +87,39 @@ func link(rep *report, all []*recipe, d Distro, p Platform) []*Image {
 	for _, ref := range refs {
 		l.visit(ref)
 	}
-	return l.order
+	return l.order, l.contracts()
+}
+
+// contracts gathers those of the images, and gives the helpers that they name
+// their streams.
+func (l *linker) contracts() map[Ref]*Contract {
+	all := map[Ref]*Contract{}
+	for _, image := range l.order {
+		c := l.own[image.Ref].contract
+		if c == nil {
+			continue
+		}
+		all[image.Ref] = c
+		for _, one := range c.Cases {
+			for i := range one.Containers {
+				l.findHelper(&one.Containers[i], image.Distro)
+			}
+		}
+	}
+	return all
+}
+
+func (l *linker) findHelper(c *Container, d Distro) {
+	if c.Image == (Ref{}) {
+		return
+	}
+	for _, image := range l.order {
+		if image.Name == c.Image.Name && (image.Stream == c.Image.Stream || c.Image.Stream == "" && image.Default) {
+			c.Image = image.Ref
+			return
+		}
+	}
+	l.add(c.Pos, "image", "there is no image %s for %s", c.Image, d)
 }
 
 // linker walks from each image to its base.

@@ -21,6 +21,9 @@ type recipe struct {
 	made    []Distro
 	streams []stream // one without name where the recipe has no streams
 	folder  *folder
+
+	contract    *value // test.yaml; nil where there is none
+	contractSum Digest
 }
 
 // stream is one version line of a recipe.
@@ -34,9 +37,10 @@ type stream struct {
 // expanded is an image before it is joined with its parent.
 type expanded struct {
 	*Image
-	from   string // as the recipe says it
-	pos    Position
-	config record // says which keys the recipe sets itself
+	from     string // as the recipe says it
+	pos      Position
+	config   record // says which keys the recipe sets itself
+	contract *Contract
 }
 
 // parseRecipe reads one file and what does not depend on distro or stream.
@@ -75,6 +79,7 @@ func parseRecipe(fsys fs.FS, prefix, dir string, rep *report) *recipe {
 		rec.made = narrow(s, f, "distros", Distros())
 	}
 	rec.readStreams(s)
+	rec.openContract(fsys, prefix, dir, rep)
 	return rec
 }
 
@@ -154,6 +159,7 @@ func (rec *recipe) expand(rep *report, st stream, d Distro, p Platform) expanded
 		}
 	}
 	own.config = rec.readConfig(s, image)
+	own.contract = rec.readContract(s, st)
 	return own
 }
 

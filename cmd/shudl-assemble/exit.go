@@ -10,6 +10,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/contract"
 	"github.com/shudl/shudl-assemble/layers/image"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -95,6 +96,7 @@ func statusOf(err error) status {
 		outdated *resolve.OutdatedError
 		budget   *assemble.BudgetError
 		inputs   *provenance.InputsError
+		unmet    *contract.UnmetError
 	)
 	switch {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
@@ -118,7 +120,7 @@ func statusOf(err error) status {
 		return statusOutdated
 	case errors.Is(err, publish.ErrMoved), errors.Is(err, reproduce.ErrDiffers), errors.Is(err, image.ErrOther):
 		return statusNotSame
-	case errors.As(err, &budget):
+	case errors.As(err, &budget), errors.As(err, &unmet):
 		return statusOverBudget
 	}
 	return statusFailed

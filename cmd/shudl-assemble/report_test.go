@@ -10,6 +10,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/contract"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
@@ -40,6 +41,7 @@ func TestStatusOf(t *testing.T) {
 		{reproduce.ErrDiffers, 21},
 		{&provenance.InputsError{}, 2},
 		{&assemble.BudgetError{}, 22},
+		{&contract.UnmetError{}, 22},
 		{context.Canceled, 130},
 		{errInterrupted, 130},
 	} {

@@ -188,6 +188,24 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
+// File is the file of a blob: absolute, regular, and not hashed.
+func (r *layoutRepository) File(d digest.Digest) (string, error) {
+	path, err := r.path(d)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%w: %s", ErrNotFound, r.Reference(d.String()))
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%w: %s is no regular file", ErrCorrupt, path)
+	}
+	return filepath.Abs(path)
+}
+
 // Has goes by the size; ReadBack hashes.
 func (r *layoutRepository) Has(_ context.Context, d ocispec.Descriptor) (bool, error) {
 	path, err := r.path(d.Digest)

@@ -75,9 +75,26 @@ check_password() {
 	esac
 }
 
+# no_other_cluster refuses to make a cluster beside one that somebody expects to
+# find: a volume of another image, or one that is mounted elsewhere.
+no_other_cluster() {
+	local version folder volume=/var/lib/postgresql/data
+	for version in "$volume"/PG_VERSION "$volume"/*/PG_VERSION "${PGDATA%/*}"/PG_VERSION "${PGDATA%/*}"/*/PG_VERSION "$PGDATA"/*/PG_VERSION; do
+		folder=${version%/PG_VERSION}
+		if [ -s "$version" ] && [ "$folder" != "$PGDATA" ]; then
+			fail "PGDATA=$PGDATA is empty, but $folder holds a cluster of PostgreSQL $(<"$version"):" \
+				"set PGDATA=$folder to use it, or take it away to begin anew"
+		fi
+	done
+}
+
 make_cluster() {
-	local -a args=(--username="$POSTGRES_USER" --encoding=UTF8 --data-checksums --auth-local=trust --auth-host=scram-sha-256
+	local -a args=(--username="$POSTGRES_USER" --encoding=UTF8 --data-checksums --auth-local=trust
 		-c "listen_addresses=*" -c jit=off)
+	case "$POSTGRES_HOST_AUTH_METHOD" in
+	trust) args+=(--auth-host=trust) ;;
+	*) args+=(--auth-host=scram-sha-256) ;;
+	esac
 	if [ "$PG_MAJOR" -ge 17 ]; then
 		args+=(--locale-provider=builtin --locale=C.UTF-8)
 	else
@@ -176,6 +193,7 @@ main() {
 		file_env POSTGRES_DB "$POSTGRES_USER"
 		file_env POSTGRES_INITDB_ARGS
 		: "${POSTGRES_HOST_AUTH_METHOD:=scram-sha-256}"
+		no_other_cluster
 		check_password
 		make_cluster
 		fill "${@:2}"

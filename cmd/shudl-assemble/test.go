@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shudl/shudl-assemble/layers/contract"
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// sandboxName is the hidden command that a test runs in a sandbox.
+const sandboxName = "test-in-sandbox"
+
+// testFlags are those of test.
+type testFlags struct {
+	all                 bool
+	from, runtime, work string
+}
+
+func (a *app) test() *cobra.Command {
+	var f testFlags
+	cmd := &cobra.Command{
+		Use:   "test [IMAGE[:STREAM]...|--all]",
+		Short: "Start images in a real OCI runtime and hold them to their contracts",
+		Long: "test unpacks published images, looks at what they hold, starts them as their users would, and holds\n" +
+			"them to the test.yaml of their recipes: health, answers, user, rights, signals, logs, metrics, size.\n\n" +
+			"Containers run in a network that has nothing but loopback, with a read-only root and no capability. As\n" +
+			"root, every user id is what it is; otherwise the ids that /etc/subuid delegates are used, or, where there\n" +
+			"are none, a single one, and the report says what that could not show.\n\n" +
+			"The images come from --from, where push or build put them, under the tag of their stream. Temporary\n" +
+			"files need room for the unpacked images, in a folder from which programs may run.",
+		Example: "  shudl-assemble test postgresql --distro debian\n  shudl-assemble test --all --distro debian --from ghcr.io/org/repo --output json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runTest(cmd.Context(), args, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
+	flags.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
+	flags.BoolVar(&f.all, "all", false, "all images of the distro")
+	flags.StringVar(&f.from, "from", defaultDest, "`DEST` that the images were published to: oci:DIR or a registry path")
+	flags.StringVar(&f.runtime, "runtime", "", "OCI runtime by name or `PATH` (default: runc, else crun)")
+	flags.StringVar(&f.work, "work", "", "`DIR` for unpacked images (default: the system's for temporary files)")
+	flags.StringVar(&a.output, "output", "", "results as table or json (default: table)")
+	cmd.ValidArgsFunction = a.completeImages
+	return cmd
+}
+
+// sandboxed is test's other side.
+func (a *app) sandboxed() *cobra.Command {
+	return &cobra.Command{
+		Use: sandboxName, Hidden: true, Args: usageArgs(cobra.ArbitraryArgs),
+		RunE: func(cmd *cobra.Command, args []string) error { return contract.Inside(cmd.Context(), args) },
+	}
+}
+
+func (a *app) runTest(ctx context.Context, args []string, f testFlags) error {
+	write, err := a.testWriter()
+	if err != nil {
+		return err
+	}
+	o, err := a.testOptions(args, f)
+	if err != nil {
+		return err
+	}
+	reports, err := contract.Run(ctx, o)
+	a.quiet()
+	var unmet *contract.UnmetError
+	if err == nil || errors.As(err, &unmet) {
+		err = errors.Join(write(reports), err)
+	}
+	return err
+}
+
+func (a *app) testOptions(args []string, f testFlags) (contract.Options, error) {
+	o := contract.Options{Command: sandboxCommand(), Runtime: f.runtime, Work: f.work, Progress: a.sink, Stderr: a.stderr}
+	var err error
+	if o.Distro, err = recipes.ParseDistro(a.distro); err != nil {
+		return o, usage(fmt.Errorf("--distro: %w", err))
+	}
+	platforms, err := a.platformList()
+	if err != nil {
+		return o, err
+	}
+	o.Platform = platforms[0]
+	if o.Set, err = recipes.Open(a.recipeFolder()); err != nil {
+		return o, usage(err)
+	}
+	refs, err := o.Set.Select(args, f.all, o.Distro)
+	if err != nil {
+		return o, usage(err)
+	}
+	if o.Refs, err = named(refs, args, f.all, o.Distro); err != nil {
+		return o, usage(err)
+	}
+	dest, err := publish.ParseDestination(f.from, publish.RegistryOptions{})
+	if err != nil {
+		return o, usage(err)
+	}
+	store, err := a.openStore()
+	if err != nil {
+		return o, err
+	}
+	o.Source = contract.Published(dest, store)
+	return o, nil
+}
+
+// named leaves out the ancestors that nobody asked for.
+func named(refs []recipes.Ref, args []string, all bool, d recipes.Distro) ([]recipes.Ref, error) {
+	if all {
+		return refs, nil
+	}
+	var out []recipes.Ref
+	for _, arg := range args {
+		want, err := recipes.ParseRef(arg)
+		if err != nil {
+			return nil, err
+		}
+		if want.Name == "base" {
+			want.Name = d.Base()
+		}
+		for _, ref := range refs {
+			if ref.Name == want.Name && (want.Stream == "" || ref.Stream == want.Stream) && !slices.Contains(out, ref) {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out, nil
+}
+
+// sandboxCommand is this program as the sandbox's.
+func sandboxCommand() []string {
+	self, err := os.Executable()
+	if err != nil || strings.HasSuffix(self, ".test") {
+		self = os.Args[0]
+	}
+	return []string{self, sandboxName}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/shudl/shudl-assemble/layers/contract"
+)
+
+// testWriter reads --output of test.
+func (a *app) testWriter() (func([]contract.Report) error, error) {
+	switch a.output {
+	case "", "table":
+		return func(r []contract.Report) error { return writeReports(a.stdout, r) }, nil
+	case "json":
+		return func(r []contract.Report) error {
+			enc := json.NewEncoder(a.stdout)
+			enc.SetIndent("", "  ")
+			return enc.Encode(map[string]any{"images": append([]contract.Report{}, r...)})
+		}, nil
+	}
+	return nil, usage(fmt.Errorf("--output %s: it is table or json", a.output))
+}
+
+// writeReports writes what is not met, with the logs, what could not be shown,
+// and a line for each image.
+func writeReports(w io.Writer, reports []contract.Report) error {
+	for _, r := range reports {
+		for _, c := range r.Checks {
+			if c.OK {
+				continue
+			}
+			fmt.Fprintf(w, "NOT MET  %s  %s\n         %s\n", r.Image, c.Name, indentBy(c.Found, "         "))
+			if c.Log != "" {
+				fmt.Fprintf(w, "    | %s\n", indentBy(c.Log, "    | "))
+			}
+		}
+	}
+	for _, text := range unshown(reports) {
+		fmt.Fprintf(w, "not shown  %s\n", text)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "IMAGE\tDIGEST\tCONTRACT\tCHECKS\tBOOT\tMEMORY\tCOMPRESSED\tBUDGET\tTOOK\tIDS")
+	for _, r := range reports {
+		verdict := "met"
+		if !r.Met() {
+			verdict = "NOT MET"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Image, short(r.Digest), verdict, len(r.Checks)-r.Failed(), len(r.Checks),
+			seconds(r.Boot), known(r.Memory), megabytes(r.Size), known(r.Budget), seconds(r.Took), r.IDs)
+	}
+	return t.Flush()
+}
+
+// unshown tells each thing that could not be shown once, with its images.
+func unshown(reports []contract.Report) []string {
+	var order []string
+	images := map[string][]string{}
+	for _, r := range reports {
+		for _, text := range r.NotShown {
+			if images[text] == nil {
+				order = append(order, text)
+			}
+			images[text] = append(images[text], r.Image)
+		}
+	}
+	for i, text := range order {
+		order[i] = strings.Join(images[text], ", ") + ": " + text
+	}
+	return order
+}
+
+func indentBy(text, by string) string { return strings.ReplaceAll(text, "\n", "\n"+by) }
+
+func seconds(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}

@@ -1,0 +1,182 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// life is one case on its way: what runs, and the folder that it has.
+type life struct {
+	*trial
+	recipes.Case
+	dir     string
+	members []*member
+	helpers []func() error // what ends the programs and the server
+	ca      []byte         // PEM of the authority
+	points  []point        // made in roots, the deepest last
+}
+
+// life lives a case through. What the image does wrong goes into the report;
+// an error is one of this machine.
+func (t *trial) life(ctx context.Context, c recipes.Case) (err error) {
+	dir, err := os.MkdirTemp(t.Work, "case-")
+	if err != nil {
+		return err
+	}
+	l := &life{trial: t, Case: c, dir: dir}
+	defer func() { err = errors.Join(err, l.end(ctx), Remove(dir)) }()
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	for _, m := range l.members {
+		if l.startsLater(m) {
+			continue
+		}
+		if ok, err := l.begin(ctx, m); !ok || err != nil {
+			return err
+		}
+	}
+	for _, s := range l.Steps {
+		if ok, err := l.step(ctx, s); !ok || err != nil {
+			return err
+		}
+	}
+	for _, m := range slices.Backward(l.members) {
+		if m.running() {
+			if err := l.finish(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prepare starts what the containers need from the host, and makes them ready
+// to start.
+func (l *life) prepare(ctx context.Context) error {
+	if l.Authority != nil {
+		if err := l.serveTLS(); err != nil {
+			return err
+		}
+	}
+	for _, p := range l.Programs {
+		if err := l.program(ctx, p); err != nil {
+			return err
+		}
+	}
+	for _, c := range l.Containers {
+		m, err := l.member(ctx, c)
+		if err != nil {
+			return err
+		}
+		l.members = append(l.members, m)
+	}
+	return nil
+}
+
+// startsLater says whether a step starts the container.
+func (l *life) startsLater(m *member) bool {
+	return slices.ContainsFunc(l.Steps, func(s recipes.Step) bool { return s.Do == recipes.Start && s.In == m.Name })
+}
+
+// named is a check of this case. Where it does not hold, the last lines of the
+// containers go with it.
+func (l *life) named(what string, err error) bool {
+	found := ""
+	if err != nil {
+		found = err.Error()
+	}
+	ok := l.check(l.Case.Name+": "+what, found)
+	if !ok {
+		l.report.Checks[len(l.report.Checks)-1].Log = l.logs()
+	}
+	return ok
+}
+
+// logs are the last lines of each container of the case.
+func (l *life) logs() string {
+	var b strings.Builder
+	for _, m := range l.members {
+		if text := m.tail(); text != "" {
+			fmt.Fprintf(&b, "--- %s\n%s\n", m.Name, text)
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// begin starts a container and writes down what it is like. It is false where
+// the case cannot go on.
+func (l *life) begin(ctx context.Context, m *member) (bool, error) {
+	began := time.Now()
+	err := m.start(ctx, m.Container.Cmd)
+	if fault := machineFault(ctx, err); fault != nil {
+		return false, fault
+	}
+	if m.Exits != nil {
+		return l.named(fmt.Sprintf("%sends with status %d", m.prefix(), *m.Exits), err), nil
+	}
+	ok := l.named(fmt.Sprintf("%sbecomes healthy within %s", m.prefix(), m.contract.Healthy), err)
+	if !ok {
+		return false, nil
+	}
+	if m.tested() && l.report.Boot == 0 {
+		l.report.Boot = time.Since(began)
+	}
+	if l.shows() {
+		ok = l.named(fmt.Sprintf("%sruns as %s with no more rights than it asks for", m.prefix(), m.user()), m.identity())
+	}
+	return l.named(m.prefix()+"works with a read-only root", m.readOnly()) && ok, nil
+}
+
+// finish stops a container and writes down how it went.
+func (l *life) finish(ctx context.Context, m *member) error {
+	err := m.stop(ctx)
+	if fault := machineFault(ctx, err); fault != nil {
+		return fault
+	}
+	l.named(fmt.Sprintf("%sstops within %s by %s", m.prefix(), m.contract.Stop, m.signal()), err)
+	if m.Container.JSON {
+		l.named(m.prefix()+"logs JSON", m.logsJSON())
+	}
+	return nil
+}
+
+// machineFault tells an error of this machine from one of the image.
+func machineFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var unmet *unmet
+	if err == nil || errors.As(err, &unmet) {
+		return nil
+	}
+	return err
+}
+
+// unmet is an error of an image: it does not do what its contract says.
+type unmet struct{ found string }
+
+func (e *unmet) Error() string { return e.found }
+
+func unmetf(format string, args ...any) error { return &unmet{fmt.Sprintf(format, args...)} }
+
+// end ends all that the case has started, also after a failure.
+func (l *life) end(ctx context.Context) error {
+	// What is ended here must end whatever the context says.
+	ctx = context.WithoutCancel(ctx)
+	var err error
+	for _, m := range slices.Backward(l.members) {
+		err = errors.Join(err, m.remove(ctx))
+	}
+	for _, stop := range slices.Backward(l.helpers) {
+		err = errors.Join(err, stop())
+	}
+	return errors.Join(err, l.unmake())
+}
