@@ -24,13 +24,13 @@
 //	    drop:                        # from the layer's packages; each pattern must match something
 //	      - {path: "usr/lib/**/bitcode/**", reason: "why"}
 //	    tarballs:                    # exactly one of url, archive with path, release
-//	      - {name: jq, version: "1.8", license: MIT, url: "https://…", sha256: …,
+//	      - {name: jq, version: "1.8", license: MIT, supplier: The jq project, url: "https://…", sha256: …,
 //	         apk-root: false,       # a root with apk's database; never by url
 //	         inner: "*.txz",        # go on with an archive inside the archive; then
 //	         strip: 1, select: ["bin/**"], drop: [{path: "bin/x", reason: "why"}],
 //	         into: usr, owner: "0:0", mode: "0644"}
 //	    maven:
-//	      - {artifact: "g:a:v[:classifier][@type]", license: Apache-2.0, extract: true, rename: a.jar, …}
+//	      - {artifact: "g:a:v[:classifier][@type]", license: Apache-2.0, supplier: Who, extract: true, rename: a.jar, …}
 //	    pypi:
 //	      - {requirement: "patroni==4.1.5", license: MIT, sdist: false, …}
 //	    go:

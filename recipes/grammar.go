@@ -29,6 +29,7 @@ var (
 	labelName    = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 	portText     = regexp.MustCompile(`^[1-9][0-9]{0,4}/(tcp|udp)$`)
 	signalText   = regexp.MustCompile(`^SIG[A-Z0-9+-]+$`)
+	supplierText = regexp.MustCompile(`^\pL[\pL\pN &.,'-]*$`)
 	licenseText  = regexp.MustCompile(`^[A-Za-z0-9.+:()-]+( [A-Za-z0-9.+:()-]+)*$`)
 	archiveName  = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 	ownerText    = regexp.MustCompile(`^(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,8})$`)

@@ -131,11 +131,13 @@ type Tarball struct {
 	Name    string
 	Version string
 	License string
-	URL     string
-	SHA256  Digest
-	Archive string
-	Path    string
-	Release string
+	// Supplier is who publishes it, for SBOMs; it changes no image.
+	Supplier string `json:"-"`
+	URL      string
+	SHA256   Digest
+	Archive  string
+	Path     string
+	Release  string
 	// APKRoot marks a root file system with an installed apk database:
 	// the packages that it lists count as installed.
 	APKRoot bool
@@ -149,8 +151,10 @@ type Tarball struct {
 type MavenSource struct {
 	Coordinate string
 	License    string
-	Extract    bool
-	Rename     string
+	// Supplier is who publishes it, for SBOMs; it changes no image.
+	Supplier string `json:"-"`
+	Extract  bool
+	Rename   string
 	Placement
 	Pos Position `json:"-"`
 }
@@ -161,7 +165,9 @@ type MavenSource struct {
 type PyPISource struct {
 	Requirement string
 	License     string
-	SDist       bool
+	// Supplier is who publishes it, for SBOMs; it changes no image.
+	Supplier string `json:"-"`
+	SDist    bool
 	Placement
 	Pos Position `json:"-"`
 }
@@ -172,8 +178,10 @@ type GoSource struct {
 	Module  string // module path; empty means the package itself
 	Version string
 	License string
-	LDFlags []string
-	Into    string // path of the binary in the image
+	// Supplier is who publishes it, for SBOMs; it changes no image.
+	Supplier string `json:"-"`
+	LDFlags  []string
+	Into     string // path of the binary in the image
 	// GoMod and GoSum are the generated module that the program is built in,
 	// from go/<program>/go.mod.txt and go.sum.txt in the recipe's folder;
 	// empty where these are not written yet.

@@ -49,10 +49,17 @@ func (r record) license(required bool) string {
 	return text
 }
 
+// supplier reads the name of an organisation.
+func (r record) supplier() string {
+	text := r.text("supplier")
+	r.match("supplier", text, supplierText, "name of an organisation")
+	return text
+}
+
 func (r record) tarballs() []Tarball {
 	var out []Tarball
 	for _, one := range r.items("tarballs") {
-		inner, ok := r.listed(one, append([]string{"name", "version", "license", "url", "archive", "path",
+		inner, ok := r.listed(one, append([]string{"name", "version", "license", "supplier", "url", "archive", "path",
 			"release", "sha256", "apk-root"}, placementKeys...)...)
 		if !ok {
 			continue
@@ -61,7 +68,7 @@ func (r record) tarballs() []Tarball {
 			Archive: inner.text("archive"), Path: inner.text("path"), Release: inner.text("release"),
 			SHA256: parsed(inner, "sha256", ParseDigest), APKRoot: inner.flag("apk-root"),
 			Placement: inner.placement(), Pos: inner.v.pos}
-		t.License = inner.license(!t.APKRoot)
+		t.License, t.Supplier = inner.license(!t.APKRoot), inner.supplier()
 		inner.match("name", t.Name, packageName, "name")
 		inner.match("version", t.Version, versionText, "version")
 		inner.tarballPlace(t)
@@ -122,11 +129,11 @@ func checkURL(text string) string {
 func (r record) maven() []MavenSource {
 	var out []MavenSource
 	for _, one := range r.items("maven") {
-		inner, ok := r.listed(one, append([]string{"artifact", "license", "extract", "rename"}, placementKeys...)...)
+		inner, ok := r.listed(one, append([]string{"artifact", "license", "supplier", "extract", "rename"}, placementKeys...)...)
 		if !ok {
 			continue
 		}
-		m := MavenSource{Coordinate: inner.must("artifact"), License: inner.license(false),
+		m := MavenSource{Coordinate: inner.must("artifact"), License: inner.license(false), Supplier: inner.supplier(),
 			Extract: inner.flag("extract"), Rename: inner.text("rename"), Placement: inner.placement(), Pos: inner.v.pos}
 		inner.match("artifact", m.Coordinate, mavenText, "coordinate (group:artifact:version[:classifier][@type])")
 		if strings.Contains(m.Rename, "/") {
@@ -150,11 +157,11 @@ func (r record) maven() []MavenSource {
 func (r record) pypi() []PyPISource {
 	var out []PyPISource
 	for _, one := range r.items("pypi") {
-		inner, ok := r.listed(one, append([]string{"requirement", "license", "sdist"}, placementKeys...)...)
+		inner, ok := r.listed(one, append([]string{"requirement", "license", "supplier", "sdist"}, placementKeys...)...)
 		if !ok {
 			continue
 		}
-		p := PyPISource{Requirement: inner.must("requirement"), License: inner.license(false),
+		p := PyPISource{Requirement: inner.must("requirement"), License: inner.license(false), Supplier: inner.supplier(),
 			SDist: inner.flag("sdist"), Placement: inner.placement(), Pos: inner.v.pos}
 		inner.match("requirement", p.Requirement, pypiText, "requirement (name==version)")
 		if p.SDist && len(p.Select) == 0 {
@@ -168,12 +175,13 @@ func (r record) pypi() []PyPISource {
 func (r record) goPrograms(folder *folder) []GoSource {
 	var out []GoSource
 	for _, one := range r.items("go") {
-		inner, ok := r.listed(one, "package", "module", "version", "license", "ldflags", "into")
+		inner, ok := r.listed(one, "package", "module", "version", "license", "supplier", "ldflags", "into")
 		if !ok {
 			continue
 		}
 		g := GoSource{Package: inner.must("package"), Module: inner.text("module"), Version: inner.must("version"),
-			License: inner.license(true), LDFlags: inner.texts("ldflags"), Into: inner.imagePath("into"), Pos: inner.v.pos}
+			License: inner.license(true), Supplier: inner.supplier(), LDFlags: inner.texts("ldflags"),
+			Into: inner.imagePath("into"), Pos: inner.v.pos}
 		if err := module.CheckImportPath(g.Package); g.Package != "" && err != nil {
 			inner.fault("package", "%v", err)
 		}

@@ -77,7 +77,7 @@ config:
 }
 
 // options are those of a run into a new layout folder, with a new store.
-func options(t *testing.T, change map[string]string, platforms ...recipes.Platform) Options {
+func options(t testing.TB, change map[string]string, platforms ...recipes.Platform) Options {
 	t.Helper()
 	set, err := recipes.Load(testRecipes(change))
 	if err != nil {

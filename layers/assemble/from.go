@@ -33,6 +33,7 @@ type handed struct {
 	top        publish.Manifest // what the tags name
 	manifest   publish.Manifest
 	statements map[string]attest.Item // by predicate type
+	spdx       []byte                 // the SBOM, once it was checked
 }
 
 // load takes the image from where another run put it.

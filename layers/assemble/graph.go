@@ -15,6 +15,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/layers/sbom"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
@@ -55,6 +56,7 @@ type node struct {
 	handed *handed // where another run made it
 
 	trees once[collected]
+	parts once[[]*sbom.Fragment]
 }
 
 func newRun(o Options) (*run, error) {

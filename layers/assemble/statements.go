@@ -28,6 +28,7 @@ type claim struct {
 func (n *node) claims() []claim {
 	list := []claim{
 		{attest.PredicateSPDX, n.spdx, n.checkSPDX},
+		{attest.PredicateCycloneDX, n.cyclonedx, n.checkCycloneDX},
 		{attest.PredicateSLSA, n.provenance, n.checkProvenance},
 	}
 	if n.vex != nil {
@@ -134,5 +135,16 @@ func (n *node) checkSPDX(data []byte) error {
 	for _, at := range n.chain() {
 		want.Artifacts = append(want.Artifacts, at.locked.Artifacts...)
 	}
+	n.handed.spdx = data
 	return sbom.Check(data, want)
+}
+
+// checkCycloneDX holds it to the SPDX document, which was checked before: both
+// say the same.
+func (n *node) checkCycloneDX(data []byte) error {
+	want, err := sbom.CycloneDX(n.handed.spdx)
+	if err != nil {
+		return err
+	}
+	return equal(data, want)
 }

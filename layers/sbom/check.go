@@ -23,10 +23,10 @@ var ErrOther = errors.New("the SBOM describes another image")
 
 // Check holds an SPDX document that another run made to what is known of the
 // image: that it describes this manifest on this parent, that its packages
-// with a checksum are the locked artefacts, no more and no less, and that each
-// file belongs to a package of the document. Whether the files are truly in
-// the layers is not looked at. The error is ErrOther where the document is
-// another image's.
+// with a checksum, those aside that are marked as evidence, are the locked
+// artefacts, no more and no less, and that each file belongs to a package of
+// the document. Whether the files are truly in the layers is not looked at.
+// The error is ErrOther where the document is another image's.
 func Check(document []byte, want Expected) error {
 	doc, err := Parse(document)
 	if err != nil {
@@ -47,7 +47,7 @@ func Check(document []byte, want Expected) error {
 		case baseID:
 			base = sha256Of(p)
 		default:
-			if sum := sha256Of(p); sum != "" {
+			if sum := sha256Of(p); sum != "" && evidenceOf(p) == "" {
 				have[purlOf(p)+" "+string(sum)] = p
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 // expected is what a lock says of the image of input.
 func expected() sbom.Expected {
-	in := input()
+	in := postgresqlInput()
 	want := sbom.Expected{Digest: in.Digest, Base: in.Base.Digest}
 	for _, a := range in.Artifacts {
 		want.Artifacts = append(want.Artifacts, a.Artifact)
@@ -19,11 +19,11 @@ func expected() sbom.Expected {
 }
 
 func TestCheck(t *testing.T) {
-	raw, _ := describe(t, input())
+	raw, _ := describe(t, input(t, postgresql()))
 	if err := sbom.Check(raw, expected()); err != nil {
 		t.Error(err)
 	}
-	base := input()
+	base := input(t, postgresql())
 	base.Base = nil
 	raw, _ = describe(t, base)
 	want := expected()
@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckRefuses(t *testing.T) {
-	raw, _ := describe(t, input())
+	raw, _ := describe(t, input(t, postgresql()))
 	for name, test := range map[string]struct {
 		change func(*sbom.Expected)
 		says   string

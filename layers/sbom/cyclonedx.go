@@ -7,8 +7,11 @@ import (
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/uuid"
+	"github.com/package-url/packageurl-go"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/shudl/shudl-assemble/rootfs/evidence"
 )
 
 // CycloneDX says what an SPDX document of ours says as a CycloneDX 1.6 BOM in
@@ -23,30 +26,24 @@ func CycloneDX(document []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := converter{contents: contents(doc)}
+	c := newConverter(doc)
 	bom := cdx.NewBOM()
 	// The same image has the same number: it comes from the document's name.
 	bom.SerialNumber = "urn:uuid:" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(doc.DocumentNamespace)).String()
-	root := c.component(image)
-	root.Type = cdx.ComponentTypeContainer
-	bom.Metadata = &cdx.Metadata{
-		Timestamp: doc.CreationInfo.Created,
-		Tools:     tools(doc),
-		Component: &root,
-	}
-	var components []cdx.Component
+	root := c.bare(image) // its parts are the document's
+	bom.Metadata = &cdx.Metadata{Timestamp: doc.CreationInfo.Created, Tools: tools(doc), Component: &root}
+	components := []cdx.Component{}
 	dependencies := []string{}
-	for _, p := range doc.Packages {
-		if p == image {
-			continue
-		}
+	for _, p := range c.parts[imageID] {
 		one := c.component(p)
-		if p.PackageSPDXIdentifier == baseID {
-			root.Pedigree = &cdx.Pedigree{Ancestors: &[]cdx.Component{one}}
-			continue
-		}
 		components = append(components, one)
 		dependencies = append(dependencies, one.BOMRef)
+	}
+	for _, p := range doc.Packages {
+		if p.PackageSPDXIdentifier == baseID {
+			base := c.bare(p) // its parts are listed among the image's
+			root.Pedigree = &cdx.Pedigree{Ancestors: &[]cdx.Component{base}}
+		}
 	}
 	bom.Components = &components
 	bom.Dependencies = &[]cdx.Dependency{{Ref: root.BOMRef, Dependencies: &dependencies}}
@@ -69,48 +66,78 @@ func tools(doc *spdx.Document) *cdx.ToolsChoice {
 	return &cdx.ToolsChoice{Components: &components}
 }
 
-// content is what an SPDX element contains.
-type content struct {
-	files     map[common.ElementID][]*spdx.File
+// converter knows what an SPDX document relates.
+type converter struct {
+	files     map[common.ElementID][]*spdx.File    // what is in a package
+	parts     map[common.ElementID][]*spdx.Package // the same of packages
+	seen      map[common.ElementID][]sighting
 	inherited map[common.ElementID]bool
 }
 
-func contents(doc *spdx.Document) content {
-	byID := make(map[common.ElementID]*spdx.File, len(doc.Files))
+// sighting is a file that shows a component.
+type sighting struct {
+	file    *spdx.File
+	comment string
+}
+
+func newConverter(doc *spdx.Document) *converter {
+	files := make(map[common.ElementID]*spdx.File, len(doc.Files))
 	for _, f := range doc.Files {
-		byID[f.FileSPDXIdentifier] = f
+		files[f.FileSPDXIdentifier] = f
 	}
-	c := content{files: map[common.ElementID][]*spdx.File{}, inherited: map[common.ElementID]bool{}}
+	packages := make(map[common.ElementID]*spdx.Package, len(doc.Packages))
+	for _, p := range doc.Packages {
+		packages[p.PackageSPDXIdentifier] = p
+	}
+	c := &converter{
+		files: map[common.ElementID][]*spdx.File{}, parts: map[common.ElementID][]*spdx.Package{},
+		seen: map[common.ElementID][]sighting{}, inherited: map[common.ElementID]bool{},
+	}
 	for _, r := range doc.Relationships {
-		if r.Relationship != common.TypeRelationshipContains {
-			continue
-		}
-		owner, part := r.RefA.ElementRefID, r.RefB.ElementRefID
-		if f, ok := byID[part]; ok {
-			c.files[owner] = append(c.files[owner], f)
-		} else if owner == baseID {
-			c.inherited[part] = true
+		from, to := r.RefA.ElementRefID, r.RefB.ElementRefID
+		file, isFile := files[to]
+		switch {
+		case r.Relationship == common.TypeRelationshipOther && isFile:
+			c.seen[from] = append(c.seen[from], sighting{file, r.RelationshipComment})
+		case r.Relationship != common.TypeRelationshipContains:
+		case isFile:
+			c.files[from] = append(c.files[from], file)
+		case from == baseID:
+			c.inherited[to] = true
+		case packages[to] != nil:
+			c.parts[from] = append(c.parts[from], packages[to])
 		}
 	}
 	return c
 }
 
-type converter struct{ contents content }
+// component is a package with the components and files that are in it.
+func (c *converter) component(p *spdx.Package) cdx.Component {
+	component := c.bare(p)
+	var inside []cdx.Component
+	for _, part := range c.parts[p.PackageSPDXIdentifier] {
+		inside = append(inside, c.component(part))
+	}
+	if inside = append(inside, fileComponents(c.files[p.PackageSPDXIdentifier])...); len(inside) > 0 {
+		component.Components = &inside
+	}
+	return component
+}
 
-func (c converter) component(p *spdx.Package) cdx.Component {
+// bare is a package without what is in it.
+func (c *converter) bare(p *spdx.Package) cdx.Component {
+	id := p.PackageSPDXIdentifier
 	component := cdx.Component{
-		BOMRef:  string(p.PackageSPDXIdentifier),
-		Type:    cdx.ComponentTypeLibrary,
+		BOMRef:  string(id),
+		Type:    componentType(p),
 		Name:    p.PackageName,
 		Version: p.PackageVersion,
 		Hashes:  hashes(p.PackageChecksums),
 	}
-	if p.PrimaryPackagePurpose == "CONTAINER" {
-		component.Type = cdx.ComponentTypeContainer
-	}
 	for _, ref := range p.PackageExternalReferences {
 		if ref.RefType == common.TypePackageManagerPURL {
 			component.PackageURL = ref.Locator
+			component.Group, component.Name = mavenNames(ref.Locator, component.Name)
 		}
 	}
 	if s := p.PackageSupplier; s != nil && s.Supplier != noAssertion {
@@ -120,22 +147,92 @@ func (c converter) component(p *spdx.Package) cdx.Component {
 		component.Licenses = &cdx.Licenses{{Expression: l}}
 	}
 	component.Properties = c.properties(p)
-	component.Components = fileComponents(c.contents.files[p.PackageSPDXIdentifier])
+	component.Evidence = foundBy(component, c.seen[id])
 	return component
 }
 
+// mavenNames are group and artifact of a Maven purl; other packages keep the
+// name that they have.
+func mavenNames(purl, name string) (group, artifact string) {
+	if p, err := packageurl.FromString(purl); err == nil && p.Type == packageurl.TypeMaven {
+		return p.Namespace, p.Name
+	}
+	return "", name
+}
+
+func componentType(p *spdx.Package) cdx.ComponentType {
+	switch p.PrimaryPackagePurpose {
+	case "CONTAINER":
+		return cdx.ComponentTypeContainer
+	case "OPERATING-SYSTEM":
+		return cdx.ComponentTypeOS
+	}
+	return cdx.ComponentTypeLibrary
+}
+
+// foundBy says how a component was recognised and in which files.
+func foundBy(component cdx.Component, seen []sighting) *cdx.Evidence {
+	if len(seen) == 0 {
+		return nil
+	}
+	occurrences := make([]cdx.EvidenceOccurrence, 0, len(seen))
+	methods := []cdx.EvidenceIdentityMethod{}
+	known := map[cdx.EvidenceIdentityMethod]bool{}
+	for _, s := range seen {
+		method, where, _ := strings.Cut(strings.TrimPrefix(s.comment, evidentBy), " of ")
+		m := cdx.EvidenceIdentityMethod{Technique: cdx.EvidenceIdentityTechnique(method)}
+		if !known[m] {
+			known[m] = true
+			one := m
+			one.Confidence = confidence(method)
+			methods = append(methods, one)
+		}
+		occurrences = append(occurrences, cdx.EvidenceOccurrence{
+			BOMRef:   string(s.file.FileSPDXIdentifier) + "-" + fingerprint(component.BOMRef + where)[:12],
+			Location: strings.TrimPrefix(s.file.FileName, "."), AdditionalContext: where,
+		})
+	}
+	field := cdx.EvidenceIdentityFieldTypePURL
+	if component.PackageURL == "" {
+		field = cdx.EvidenceIdentityFieldTypeName
+	}
+	return &cdx.Evidence{
+		Identity:    &cdx.EvidenceIdentityChoice{Identities: &[]cdx.EvidenceIdentity{{Field: field, Methods: &methods}}},
+		Occurrences: &occurrences,
+	}
+}
+
+// confidence of a technique, which the schema demands: what a build tool wrote
+// is certain, a file's name is anybody's.
+func confidence(method string) *float32 {
+	c := float32(1)
+	if method == string(evidence.Filename) {
+		c = 0.5
+	}
+	return &c
+}
+
 // properties carry what CycloneDX has no field for.
-func (c converter) properties(p *spdx.Package) *[]cdx.Property {
+func (c *converter) properties(p *spdx.Package) *[]cdx.Property {
 	var properties []cdx.Property
-	if c.contents.inherited[p.PackageSPDXIdentifier] {
-		properties = append(properties, cdx.Property{Name: "shudl:inherited", Value: "true"})
+	add := func(name, value string) {
+		properties = append(properties, cdx.Property{Name: "shudl:" + name, Value: value})
+	}
+	if c.inherited[p.PackageSPDXIdentifier] {
+		add("inherited", "true")
 	}
 	if p.PackageSourceInfo != "" {
-		properties = append(properties, cdx.Property{Name: "shudl:source", Value: p.PackageSourceInfo})
+		add("source", p.PackageSourceInfo)
 	}
 	for _, a := range p.Annotations {
-		if strings.HasPrefix(a.AnnotationComment, leftOut) {
-			properties = append(properties, cdx.Property{Name: "shudl:left-out", Value: a.AnnotationComment})
+		text := a.AnnotationComment
+		switch {
+		case strings.HasPrefix(text, leftOut):
+			add("left-out", text)
+		case strings.HasPrefix(text, evidenceNote):
+			add("evidence", text)
+		case strings.HasPrefix(text, goSum):
+			add("go.sum", strings.TrimPrefix(text, goSum))
 		}
 	}
 	if len(properties) == 0 {
@@ -144,10 +241,7 @@ func (c converter) properties(p *spdx.Package) *[]cdx.Property {
 	return &properties
 }
 
-func fileComponents(files []*spdx.File) *[]cdx.Component {
-	if len(files) == 0 {
-		return nil
-	}
+func fileComponents(files []*spdx.File) []cdx.Component {
 	components := make([]cdx.Component, 0, len(files))
 	for _, f := range files {
 		components = append(components, cdx.Component{
@@ -157,7 +251,7 @@ func fileComponents(files []*spdx.File) *[]cdx.Component {
 			Hashes: hashes(f.Checksums),
 		})
 	}
-	return &components
+	return components
 }
 
 func hashes(sums []common.Checksum) *[]cdx.Hash {

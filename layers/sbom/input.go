@@ -1,14 +1,14 @@
 // Package sbom says what is in an image, from what was put in and not from a
 // scan: every locked artefact, and every file with the artefact or recipe
-// entry that it came from. The same image has the same document, byte for
-// byte.
+// entry that it came from. What the files themselves say, such as a jar of the
+// projects that it was merged from, is listed beside these and marked as
+// evidence. The same image has the same document, byte for byte.
 package sbom
 
 import (
 	"time"
 
 	"github.com/shudl/shudl-assemble/recipes"
-	"github.com/shudl/shudl-assemble/rootfs"
 )
 
 // Input is what the driver knows of one image of one platform.
@@ -18,6 +18,8 @@ type Input struct {
 	Tag      string // the tag that never moves
 	Platform recipes.Platform
 	Distro   recipes.Distro
+	// Release is the distro's own: 13.8, v3.24; empty where it is not known.
+	Release string
 	// Digest is that of the image manifest.
 	Digest recipes.Digest
 	// Created is the date of the lock.
@@ -44,20 +46,16 @@ type Base struct {
 // Artifact is one locked artefact in the image.
 type Artifact struct {
 	recipes.Artifact
-	// License, where it is set, is what the artefact itself says, which
-	// counts more than the index.
-	License string
-	// Supplier is an organisation; empty means that of the distro for its own
-	// packages, and unknown otherwise.
+	// Supplier is an organisation, as the recipe says; empty means that of the
+	// distro for its own packages, else what the artefact's files say.
 	Supplier string
 	// Inherited marks what the parent put in.
 	Inherited bool
 }
 
-// Layer is one layer and its entries.
+// Layer is one layer and what it adds.
 type Layer struct {
-	Name    string
-	Entries []rootfs.Entry
+	Fragment *Fragment
 	// Inherited marks a layer of the parent.
 	Inherited bool
 }

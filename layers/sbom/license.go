@@ -55,6 +55,26 @@ func (l *licenses) expression(declared string) string {
 	return e
 }
 
+// stated is an expression for what a file states. A licence of which it has
+// the text gets a name of its own: what one package calls "public-domain" or
+// "permissive" is not what another does.
+func (l *licenses) stated(s Stated, scope string) string {
+	e := referenceName.ReplaceAllStringFunc(s.License, func(id string) string {
+		text, ok := s.Texts[id]
+		if !ok {
+			return id
+		}
+		name := strings.TrimPrefix(id, "LicenseRef-")
+		scoped := "LicenseRef-" + strings.Trim(notIdentifier.ReplaceAllString(scope, "-"), "-.") + "-" + name
+		if other, ok := l.refs[scoped]; ok && other.ExtractedText != text {
+			scoped += "-" + fingerprint(text)[:8]
+		}
+		l.refs[scoped] = &spdx.OtherLicense{LicenseIdentifier: scoped, LicenseName: name, ExtractedText: text}
+		return scoped
+	})
+	return l.expression(e)
+}
+
 func (l *licenses) parse(declared string) string {
 	words := strings.Fields(debianNames.Replace(declared))
 	for i, word := range words {

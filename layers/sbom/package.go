@@ -1,8 +1,10 @@
 package sbom
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"sort"
 	"strings"
@@ -10,29 +12,24 @@ import (
 	"github.com/package-url/packageurl-go"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
-	"github.com/spdx/tools-golang/utils"
 
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // artifact describes one locked artefact.
-func (d *describer) artifact(a Artifact) *spdx.Package {
-	declared := a.License
-	if declared == "" {
-		declared = a.Artifact.License
-	}
+func (d *describer) artifact(a Artifact, seen *seen, o *owned) *spdx.Package {
 	p := &spdx.Package{
 		PackageName:               a.Name,
 		PackageSPDXIdentifier:     packageID(string(a.Kind), a.Name, a.PURL),
 		PackageVersion:            a.Version,
-		PackageSupplier:           supplier(a, d.in.Distro),
+		PackageSupplier:           supplier(a, d.in.Distro, seen),
 		PackageDownloadLocation:   noAssertion,
 		PackageChecksums:          checksums(a.SHA256),
 		PackageLicenseConcluded:   noAssertion,
-		PackageLicenseDeclared:    d.licenses.expression(declared),
 		PackageCopyrightText:      noAssertion,
 		PackageExternalReferences: purlReference(a.PURL),
 	}
+	p.PackageLicenseDeclared, p.PackageLicenseComments = d.license(a, seen, o)
 	if a.Path != "" {
 		p.PackageFileName = a.Path[strings.LastIndex(a.Path, "/")+1:]
 	}
@@ -42,7 +39,50 @@ func (d *describer) artifact(a Artifact) *spdx.Package {
 	if a.Origin != "" {
 		p.PackageSourceInfo = "built from the source package " + a.Origin
 	}
+	if a.Checksum != "" && a.Kind == recipes.KindGo {
+		p.Annotations = append(p.Annotations, d.annotation(goSum+a.Checksum))
+	}
 	return p
+}
+
+// license is what an artefact declares: what its own copyright file says, then
+// the lock, then what its files say of themselves.
+func (d *describer) license(a Artifact, seen *seen, o *owned) (expression, comment string) {
+	if a.Kind == recipes.KindDeb {
+		if s, ok := d.view.stated("usr/share/doc/" + a.Name + "/copyright"); ok {
+			if s.FreeForm {
+				comment = freeFormComment
+			}
+			return d.licenses.stated(s, cmp.Or(a.Origin, a.Name)), comment
+		}
+	}
+	if e := d.licenses.expression(a.License); e != noAssertion {
+		return e, ""
+	}
+	if seen != nil && seen.license != "" {
+		return d.licenses.expression(seen.license), ""
+	}
+	return d.licenses.expression(d.licenseFile(o)), ""
+}
+
+// freeFormComment warns of a licence that was read in prose.
+const freeFormComment = "The copyright file is in free form: these licences were recognised by their texts and by " +
+	"references to common-licenses, and the file itself counts."
+
+// licenseFile is what the licence file nearest to the root says, of those that
+// an owner has.
+func (d *describer) licenseFile(o *owned) string {
+	best, license := "", ""
+	if o == nil {
+		return license
+	}
+	for _, f := range o.files {
+		s, ok := d.view.stated(f.Path)
+		if ok && path.Base(f.Path) != "copyright" && (best == "" || strings.Count(f.Path, "/") < strings.Count(best, "/")) {
+			best, license = f.Path, s.License
+		}
+	}
+	return license
 }
 
 func hasSecret(raw string) bool {
@@ -50,19 +90,43 @@ func hasSecret(raw string) bool {
 	return err != nil || u.User != nil || u.Scheme != "https" && u.Scheme != "http"
 }
 
-// supplier is the distro for its packages, else what the driver knows.
-func supplier(a Artifact, distro recipes.Distro) *common.Supplier {
-	name := a.Supplier
+// supplier is who the recipe says, the distro for its packages, else who the
+// artefact's own files name.
+func supplier(a Artifact, distro recipes.Distro, seen *seen) *common.Supplier {
 	switch {
-	case name != "":
+	case a.Supplier != "":
+		return &common.Supplier{SupplierType: "Organization", Supplier: a.Supplier}
 	case a.Kind == recipes.KindDeb:
-		name = "Debian"
+		return &common.Supplier{SupplierType: "Organization", Supplier: distroName(recipes.Debian)}
 	case a.Kind == recipes.KindAPK, a.Kind == recipes.KindTarball && distro == recipes.Alpine && a.Archive == "alpine":
-		name = "Alpine Linux"
-	default:
+		return &common.Supplier{SupplierType: "Organization", Supplier: distroName(recipes.Alpine)}
+	case seen != nil:
+		return named(seen.supplier, a.PURL)
+	}
+	return named("", "")
+}
+
+func distroName(d recipes.Distro) string {
+	if d == recipes.Alpine {
+		return "Alpine Linux"
+	}
+	return "Debian"
+}
+
+// organization are the words that tell a team from a person.
+var organization = regexp.MustCompile(`(?i)\b(foundation|inc|ltd|llc|gmbh|corp|corporation|team|project|developers|authors|contributors|group|community|company|software|labs?)\b`)
+
+// named is a supplier by the name that metadata gives. Only Python's tells
+// authors, who are persons as a rule; the others name vendors.
+func named(name, purl string) *common.Supplier {
+	if name == "" {
 		return &common.Supplier{Supplier: noAssertion}
 	}
-	return &common.Supplier{SupplierType: "Organization", Supplier: name}
+	kind := "Organization"
+	if strings.HasPrefix(purl, "pkg:pypi/") && !organization.MatchString(name) && !strings.Contains(name, ",") {
+		kind = "Person"
+	}
+	return &common.Supplier{SupplierType: kind, Supplier: name}
 }
 
 // owner describes what owns files and is no locked artefact: a recipe entry,
@@ -94,37 +158,39 @@ func (d *describer) owner(owner string) (*spdx.Package, error) {
 
 // add puts a package into the document with its files, what is known of its
 // other paths, and what was left out of it.
-func (d *describer) add(p *spdx.Package, o *owned, dropped []Dropped, inherited bool) error {
+func (d *describer) add(p *spdx.Package, o *owned, dropped []Dropped, inherited bool) {
 	p.IsFilesAnalyzedTagPresent = true
 	if o != nil && len(o.files) > 0 {
-		code, err := utils.GetVerificationCode(o.files, "")
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.PackageName, err)
-		}
 		p.FilesAnalyzed = true
-		p.PackageVerificationCode = &code
+		p.PackageVerificationCode = verificationCode(o.files)
 		p.PackageLicenseInfoFromFiles = []string{noAssertion}
 	}
 	if o != nil && o.links+o.directories > 0 {
 		p.PackageComment = fmt.Sprintf("Not listed as files: symbolic links %d, directories %d.", o.links, o.directories)
 	}
-	if inherited && d.in.Base != nil {
-		p.Annotations = append(p.Annotations, d.annotation("inherited from "+d.in.Base.Name))
-	}
+	d.place(imageID, p, inherited)
 	p.Annotations = append(p.Annotations, d.droppedAnnotations(dropped)...)
-	d.doc.Packages = append(d.doc.Packages, p)
-	d.relate(imageID, common.TypeRelationshipContains, p.PackageSPDXIdentifier)
-	if inherited && d.in.Base != nil {
-		d.relate(baseID, common.TypeRelationshipContains, p.PackageSPDXIdentifier)
-	}
 	if o == nil {
-		return nil
+		return
 	}
 	for _, f := range o.files {
-		d.doc.Files = append(d.doc.Files, f)
-		d.relate(p.PackageSPDXIdentifier, common.TypeRelationshipContains, f.FileSPDXIdentifier)
+		if len(d.files) > 0 {
+			d.files = append(d.files, ',')
+		}
+		d.files = appendFile(d.files, f)
+		d.relations = appendRelation(append(d.relations, ','), p.PackageSPDXIdentifier, common.TypeRelationshipContains, f.ID, "")
 	}
-	return nil
+}
+
+// place puts a package into what contains it, and into the parent image where
+// it came with that.
+func (d *describer) place(in common.ElementID, p *spdx.Package, inherited bool) {
+	d.doc.Packages = append(d.doc.Packages, p)
+	d.relate(in, common.TypeRelationshipContains, p.PackageSPDXIdentifier)
+	if inherited && d.in.Base != nil {
+		p.Annotations = append(p.Annotations, d.annotation("inherited from "+d.in.Base.Name))
+		d.relate(baseID, common.TypeRelationshipContains, p.PackageSPDXIdentifier)
+	}
 }
 
 func (d *describer) annotation(comment string) spdx.Annotation {
@@ -161,8 +227,11 @@ func (d *describer) droppedAnnotations(dropped []Dropped) []spdx.Annotation {
 		if g.archive != "" {
 			where = " of " + g.archive
 		}
-		comments = append(comments, fmt.Sprintf(leftOut+" (%s): %d paths%s: %s",
-			g.reason, len(paths), where, strings.Join(paths, ", ")))
+		n := "1 path"
+		if len(paths) > 1 {
+			n = fmt.Sprintf("%d paths", len(paths))
+		}
+		comments = append(comments, fmt.Sprintf(leftOut+" (%s): %s%s: %s", g.reason, n, where, strings.Join(paths, ", ")))
 	}
 	sort.Strings(comments)
 	annotations := make([]spdx.Annotation, 0, len(comments))

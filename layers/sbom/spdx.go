@@ -2,43 +2,59 @@ package sbom
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	spdxjson "github.com/spdx/tools-golang/json"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/shudl/shudl-assemble/rootfs"
 )
 
 // Format changes whenever the same input gives other bytes; whoever keeps
 // documents keeps it with them.
-const Format = "spdx-3"
+const Format = "4"
 
 // SPDX writes the SPDX 2.3 document of an image as JSON:
 // https://spdx.github.io/spdx-spec/v2.3/.
 func SPDX(ctx context.Context, in Input) ([]byte, error) {
-	doc, err := document(ctx, in)
+	data, err := write(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("SBOM of %s (%s): %w", in.Name, in.Platform, err)
 	}
-	var buf bytes.Buffer
-	if err := spdxjson.Write(doc, &buf, spdxjson.EscapeHTML(false)); err != nil {
-		return nil, fmt.Errorf("SBOM of %s (%s): %w", in.Name, in.Platform, err)
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	return data, nil
 }
 
-func document(ctx context.Context, in Input) (*spdx.Document, error) {
-	owners, err := byOwner(in.Layers)
+// write makes the document in two parts: what the library writes, then the
+// files with their relationships.
+func write(ctx context.Context, in Input) ([]byte, error) {
+	d, err := describe(ctx, in)
 	if err != nil {
 		return nil, err
 	}
+	var buf bytes.Buffer
+	if err := spdxjson.Write(d.doc, &buf, spdxjson.EscapeHTML(false)); err != nil {
+		return nil, err
+	}
+	data, ok := bytes.CutSuffix(bytes.TrimSpace(buf.Bytes()), []byte("}]}"))
+	if !ok || !bytes.Contains(data, []byte(`"relationships":[`)) {
+		return nil, errors.New("the relationships are not the last part of the document")
+	}
+	return slices.Concat(data, []byte("}"), d.relations, []byte(`],"files":[`), d.files, []byte("]}")), nil
+}
+
+func describe(ctx context.Context, in Input) (*describer, error) {
+	d := &describer{in: in, licenses: newLicenses(), created: in.Created.UTC().Format(time.RFC3339), view: newView(in.Layers)}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	d := &describer{in: in, licenses: newLicenses(), created: in.Created.UTC().Format(time.RFC3339)}
 	d.doc = &spdx.Document{
 		SPDXVersion:       spdx.Version,
 		DataLicense:       spdx.DataLicense,
@@ -50,14 +66,16 @@ func document(ctx context.Context, in Input) (*spdx.Document, error) {
 			Created:  d.created,
 		},
 		DocumentComment: "Made from the locked artefacts and recipe entries that the image was assembled from. " +
-			"Files are listed under what brought them; directories and symbolic links are counted there.",
+			"Files are listed under what brought them; directories and symbolic links are counted there. " +
+			"Packages that an annotation calls evidence are named by files of the artefact that contains them, and were not chosen by the lock.",
 	}
 	d.image()
-	if err := d.packages(owners); err != nil {
+	d.system()
+	if err := d.packages(); err != nil {
 		return nil, err
 	}
 	d.doc.OtherLicenses = d.licenses.list()
-	return d.doc, nil
+	return d, nil
 }
 
 // namespace begins the URI of every document; it is a name, not an address.
@@ -69,11 +87,17 @@ type describer struct {
 	doc      *spdx.Document
 	licenses *licenses
 	created  string
+	view     *view
+	// files and relations are the elements that are written by hand: the
+	// former with commas between them, the latter with one before each.
+	files, relations []byte
 }
 
 const (
 	imageID common.ElementID = "Image"
 	baseID  common.ElementID = "Base"
+	// systemID is the distro that the image is made of.
+	systemID common.ElementID = "OperatingSystem"
 )
 
 // image adds the image itself and its parent.
@@ -113,53 +137,86 @@ func (d *describer) image() {
 	d.relate(imageID, common.TypeRelationshipDescendantOf, baseID)
 }
 
+// system adds the distro, by which scanners choose their advisories.
+func (d *describer) system() {
+	in := d.in
+	if in.Release == "" {
+		return
+	}
+	d.doc.Packages = append(d.doc.Packages, &spdx.Package{
+		PackageName:               string(in.Distro),
+		PackageSPDXIdentifier:     systemID,
+		PackageVersion:            strings.TrimPrefix(in.Release, "v"),
+		PackageSupplier:           &common.Supplier{SupplierType: "Organization", Supplier: distroName(in.Distro)},
+		PackageDownloadLocation:   noAssertion,
+		IsFilesAnalyzedTagPresent: true,
+		PackageLicenseConcluded:   noAssertion,
+		PackageLicenseDeclared:    noAssertion,
+		PackageCopyrightText:      noAssertion,
+		PrimaryPackagePurpose:     "OPERATING-SYSTEM",
+		PackageComment:            "The distribution whose packages the image is made of; the packages are listed one by one.",
+	})
+	d.relate(imageID, common.TypeRelationshipContains, systemID)
+	if in.Base != nil {
+		d.relate(baseID, common.TypeRelationshipContains, systemID)
+	}
+}
+
 // packages adds every artefact, then every recipe entry that owns something,
-// each with its files.
-func (d *describer) packages(owners map[string]*owned) error {
+// each with its files and with what these show.
+func (d *describer) packages() error {
+	owners, seen := d.view.byOwner(), d.evidence()
+	d.reserve()
 	dropped := map[string][]Dropped{}
 	for _, path := range d.in.Dropped {
 		dropped[path.Owner] = append(dropped[path.Owner], path)
 	}
-	artifacts := append([]Artifact(nil), d.in.Artifacts...)
-	sort.SliceStable(artifacts, func(i, j int) bool {
-		a, b := artifacts[i], artifacts[j]
-		if a.PURL != b.PURL {
-			return a.PURL < b.PURL
-		}
-		return a.SHA256 < b.SHA256
+	artifacts := slices.SortedStableFunc(slices.Values(d.in.Artifacts), func(a, b Artifact) int {
+		return cmp.Or(strings.Compare(a.PURL, b.PURL), strings.Compare(string(a.SHA256), string(b.SHA256)))
 	})
-	seen := map[string]bool{}
+	done := map[string]bool{}
 	for _, a := range artifacts {
 		if a.PURL == "" {
 			return fmt.Errorf("artefact %s has no purl", a.Name)
 		}
-		if seen[a.PURL] {
+		if done[a.PURL] {
 			continue // the same artefact in two layers
 		}
-		seen[a.PURL] = true
-		if err := d.add(d.artifact(a), owners[a.PURL], dropped[a.PURL], a.Inherited); err != nil {
-			return err
-		}
+		done[a.PURL] = true
+		p := d.artifact(a, seen[a.PURL], owners[a.PURL])
+		d.add(p, owners[a.PURL], dropped[a.PURL], a.Inherited)
+		d.components(p, seen[a.PURL], dropped[a.PURL])
 	}
-	rest := make([]string, 0, len(owners))
-	for owner := range owners {
-		if !seen[owner] {
-			rest = append(rest, owner)
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		if done[owner] {
+			continue
 		}
-	}
-	sort.Strings(rest)
-	for _, owner := range rest {
-		o := owners[owner]
-		pkg, err := d.owner(owner)
+		p, err := d.owner(owner)
 		if err != nil {
 			return err
 		}
-		if err := d.add(pkg, o, dropped[owner], o.inherited); err != nil {
-			return err
-		}
+		d.add(p, owners[owner], dropped[owner], owners[owner].inherited)
+		d.components(p, seen[owner], dropped[owner])
 	}
 	return nil
 }
+
+// reserve makes room for all files, so that what is written is not copied as
+// it grows.
+func (d *describer) reserve() {
+	files := 0
+	for path, l := range d.view.at {
+		if l.Type == rootfs.Regular {
+			files += fileLength + len(path)
+		}
+	}
+	d.files = make([]byte, 0, files)
+	d.relations = make([]byte, 0, files/2)
+}
+
+// fileLength is about the length of a file in a document without its path, in
+// bytes.
+const fileLength = 340
 
 func (d *describer) relate(a common.ElementID, relationship string, b common.ElementID) {
 	d.doc.Relationships = append(d.doc.Relationships, &spdx.Relationship{

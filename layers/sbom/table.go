@@ -75,6 +75,9 @@ func Table(w io.Writer, document []byte) error {
 		if inherited[p.PackageSPDXIdentifier] {
 			from = "base"
 		}
+		if owner := evidenceOf(p); owner != "" {
+			from += ", seen in " + owner
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", p.PackageName, p.PackageVersion, kindOf(p),
 			shorten(p.PackageLicenseDeclared), files[p.PackageSPDXIdentifier], from)
 	}
@@ -90,13 +93,31 @@ func shorten(s string) string {
 	return s[:width-1] + "…"
 }
 
-// kindOf is the type of a package's purl, or recipe.
+// evidenceOf names the package whose files show this one; empty for what was
+// put in as such.
+func evidenceOf(p *spdx.Package) string {
+	for _, a := range p.Annotations {
+		if owner, ok := strings.CutPrefix(a.AnnotationComment, evidenceNote); ok {
+			return owner
+		}
+	}
+	return ""
+}
+
+// kindOf is the type of a package's purl; else system, recipe, or jar for one
+// whose coordinates are not known.
 func kindOf(p *spdx.Package) string {
 	for _, ref := range p.PackageExternalReferences {
 		if rest, ok := strings.CutPrefix(ref.Locator, "pkg:"); ok {
 			kind, _, _ := strings.Cut(rest, "/")
 			return kind
 		}
+	}
+	switch {
+	case p.PackageSPDXIdentifier == systemID:
+		return "system"
+	case evidenceOf(p) != "":
+		return "jar"
 	}
 	return "recipe"
 }

@@ -50,8 +50,12 @@ func readJar(ctx context.Context, s *fetch.Store, e rootfs.Entry) (Facts, error)
 		return Facts{}, err
 	}
 	defer closer.Close()
+	return jarFacts(ctx, r, e.Size)
+}
+
+func jarFacts(ctx context.Context, r io.ReaderAt, size int64) (Facts, error) {
 	j := jarReader{facts: Facts{Jar: &Jar{}}, mentions: map[string]bool{}}
-	if err := j.read(ctx, r, e.Size, "", 0); err != nil {
+	if err := j.read(ctx, r, size, "", 0); err != nil {
 		return Facts{}, err
 	}
 	for m := range j.mentions {

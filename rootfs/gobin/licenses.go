@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,40 +66,59 @@ func (w *workplace) licenses(ctx context.Context, src recipes.GoSource) (map[str
 	return licenses, nil
 }
 
-// licenseIn recognises the licence of a module by the files in its root. It is
-// empty where there are several that differ.
+// licenseIn recognises the licence of a module by the files in its root: by
+// the one that is just called LICENSE or COPYING, else by all of them, and not
+// where these differ.
 func licenseIn(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", err
 	}
-	var ids []string
+	var plain, others []string
 	for _, e := range entries {
 		if !e.Type().IsRegular() || !isLicense(e.Name()) {
 			continue
 		}
-		f, err := os.Open(filepath.Join(dir, e.Name()))
-		if err != nil {
+		id, err := licenseOfFile(filepath.Join(dir, e.Name()))
+		switch {
+		case err != nil:
 			return "", err
-		}
-		text, err := io.ReadAll(io.LimitReader(f, maxLicense))
-		f.Close()
-		if err != nil {
-			return "", err
-		}
-		if id := license.Leading(text); id != "" {
-			ids = append(ids, id)
+		case id == "":
+		case plainName.MatchString(e.Name()):
+			plain = append(plain, id)
+		default:
+			others = append(others, id)
 		}
 	}
-	slices.Sort(ids)
-	if ids = slices.Compact(ids); len(ids) != 1 {
-		return "", nil
+	for _, ids := range [][]string{plain, others} {
+		slices.Sort(ids)
+		if ids = slices.Compact(ids); len(ids) == 1 {
+			return ids[0], nil
+		}
 	}
-	return ids[0], nil
+	return "", nil
+}
+
+// plainName is that of a module's own licence, as opposed to those of what it
+// copied from elsewhere.
+var plainName = regexp.MustCompile(`(?i)^(licen[cs]e|copying)(\.txt|\.md|\.rst)?$`)
+
+func licenseOfFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxLicense))
+	return license.Leading(text), err
 }
 
 // isLicense tells a licence file by its name.
 func isLicense(name string) bool {
 	upper := strings.ToUpper(name)
-	return strings.HasPrefix(upper, "LICENSE") || strings.HasPrefix(upper, "LICENCE") || strings.HasPrefix(upper, "COPYING")
+	switch path.Ext(upper) {
+	case ".GO", ".PY", ".SH", ".JSON":
+		return false // a program about licences
+	}
+	return slices.ContainsFunc([]string{"LICENSE", "LICENCE", "COPYING", "UNLICENSE"}, func(p string) bool { return strings.HasPrefix(upper, p) })
 }

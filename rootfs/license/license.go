@@ -114,6 +114,7 @@ var byText = []rule{
 	{id: "PSF-2.0", match: re(`python software foundation license version 2`), not: re(`beopen`)},
 	{id: "Zlib", match: re(`this software is provided as-is , without any express or implied warranty.*altered source versions must be plainly marked`)},
 	{id: "Unlicense", match: re(`this is free and unencumbered software released into the public domain`)},
+	{id: "CC0-1.0", match: re(`creative commons legal code cc0 1\.0 universal`)},
 	{id: "BSL-1.0", match: re(`boost software license - version 1\.0`)},
 	{id: "EPL-2.0", match: re(`eclipse public license - v 2\.0`)},
 	{id: "EPL-1.0", match: re(`eclipse public license - v 1\.0`)},

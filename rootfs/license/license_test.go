@@ -1,6 +1,10 @@
 package license
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestFromName(t *testing.T) {
 	for name, want := range map[string]string{
@@ -37,10 +41,22 @@ func TestFromText(t *testing.T) {
 		"Redistribution and use in source and binary forms, with or without":                                                                                         "BSD-2-Clause",
 		"                    GNU AFFERO GENERAL PUBLIC LICENSE\n                       Version 3, 19 November 2007":                                                  "AGPL-3.0-only",
 		"Apache License Version 2.0, January 2004 and GNU AFFERO GENERAL PUBLIC LICENSE Version 3, 19 November 2007":                                                 "", // two of them
+		"Creative Commons Legal Code\n\nCC0 1.0 Universal":                                                                                                           "CC0-1.0",
 		"all rights reserved": "",
 	} {
 		if got := FromText([]byte(text)); got != want {
 			t.Errorf("%.60q: got %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestLeading(t *testing.T) {
+	apache := "Apache License\nVersion 2.0, January 2004\n" + strings.Repeat("terms ", 2000)
+	agpl := "GNU AFFERO GENERAL PUBLIC LICENSE Version 3, 19 November 2007"
+	if got := Leading([]byte(apache + agpl)); got != "Apache-2.0" {
+		t.Errorf("of a file that begins with it: %q", got)
+	}
+	if got := Texts([]byte(apache + agpl)); !slices.Equal(got, []string{"Apache-2.0", "AGPL-3.0-only"}) {
+		t.Errorf("%q", got)
 	}
 }

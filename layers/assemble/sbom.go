@@ -1,0 +1,206 @@
+package assemble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/layers/sbom"
+	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/evidence"
+)
+
+// The kinds of the store's records from image keys to SBOMs, and from layers
+// to what they add to these.
+const (
+	sbomRecord     = "sbom"
+	fragmentRecord = "sbom-layer"
+)
+
+// spdx gives the image's SBOM, from the store where it was written before.
+func (n *node) spdx(ctx context.Context) ([]byte, error) {
+	key := n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat
+	return n.kept(ctx, sbomRecord, key, func() ([]byte, error) {
+		in, err := n.description(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return sbom.SPDX(ctx, in)
+	})
+}
+
+// cyclonedx gives the same SBOM as CycloneDX.
+func (n *node) cyclonedx(ctx context.Context) ([]byte, error) {
+	document, err := n.spdx(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key := "cyclonedx " + n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat
+	return n.kept(ctx, sbomRecord, key, func() ([]byte, error) { return sbom.CycloneDX(document) })
+}
+
+// kept gives bytes that the store has under a record's key, or makes them.
+func (n *node) kept(ctx context.Context, kind, key string, make func() ([]byte, error)) ([]byte, error) {
+	if d, ok := n.run.Store.Record(kind, key); ok {
+		data, err := n.read(ctx, recipes.Digest(d))
+		if err == nil {
+			return data, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	data, err := make()
+	if err != nil {
+		return nil, err
+	}
+	d, err := n.store(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	return data, n.run.Store.SetRecord(kind, key, []byte(d))
+}
+
+func (n *node) read(ctx context.Context, d recipes.Digest) (_ []byte, err error) {
+	f, err := n.run.Store.Open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(f)
+}
+
+func (n *node) store(ctx context.Context, data []byte) (recipes.Digest, error) {
+	w, err := n.run.Store.Create(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.Write(data); err != nil {
+		return "", errors.Join(err, w.Abort())
+	}
+	d, _, err := w.Commit("")
+	return d, err
+}
+
+// description is what an SBOM says: every artefact and every layer, the
+// ancestors' included, the base first.
+func (n *node) description(ctx context.Context) (sbom.Input, error) {
+	in := sbom.Input{
+		Name: n.image.Name, Version: n.version, Tag: n.built.Tags[0], Platform: n.image.Platform,
+		Distro: n.image.Distro, Release: n.run.Lock.Release,
+		Digest: n.built.Digest, Created: n.built.Created, Tool: n.run.Tool,
+	}
+	if p := n.parent; p != nil {
+		in.Base = &sbom.Base{Name: p.image.Name, Version: p.version, Digest: p.built.Digest}
+	}
+	for _, at := range n.chain() {
+		for _, a := range at.locked.Artifacts {
+			in.Artifacts = append(in.Artifacts, sbom.Artifact{Artifact: a, Supplier: at.image.Supplier(a), Inherited: at != n})
+		}
+		for _, d := range at.record.Dropped {
+			in.Dropped = append(in.Dropped, sbom.Dropped{
+				Owner: d.Owner, Path: d.Path, Reason: d.Reason, SHA256: d.SHA256, Original: d.Original,
+			})
+		}
+		fragments, err := at.fragments(ctx)
+		if err != nil {
+			return sbom.Input{}, err
+		}
+		for _, f := range fragments {
+			in.Layers = append(in.Layers, sbom.Layer{Fragment: f, Inherited: at != n})
+		}
+	}
+	return in, nil
+}
+
+// fragments are what the image's own layers add to SBOMs, its own and its
+// children's: made once, and kept beside the layers.
+func (n *node) fragments(ctx context.Context) ([]*sbom.Fragment, error) {
+	return n.parts.do(func() ([]*sbom.Fragment, error) {
+		fragments := make([]*sbom.Fragment, 0, len(n.record.Own))
+		for _, l := range n.record.Own {
+			f, err := n.fragment(ctx, l)
+			if err != nil {
+				return nil, fmt.Errorf("image %s, layer %s: %w", n.image.Ref, l.Name, err)
+			}
+			fragments = append(fragments, f)
+		}
+		return fragments, nil
+	})
+}
+
+func (n *node) fragment(ctx context.Context, l image.Named) (*sbom.Fragment, error) {
+	var made *sbom.Fragment
+	data, err := n.kept(ctx, fragmentRecord, sbom.FragmentFormat+" "+string(l.Blob.Tree), func() ([]byte, error) {
+		entries, err := layers.LoadEntries(ctx, n.run.Store, l.Blob)
+		if err != nil {
+			return nil, err
+		}
+		files, err := n.evidence(ctx, l.Name, entries)
+		if err != nil {
+			return nil, err
+		}
+		if made, err = sbom.NewFragment(entries, files); err != nil {
+			return nil, err
+		}
+		return made.Encode()
+	})
+	if err != nil || made != nil {
+		return made, err
+	}
+	return sbom.DecodeFragment(data)
+}
+
+// evidence is what the files of a layer say. Only those are opened that were
+// not read before, for which the image is laid out where it came from the
+// store.
+func (n *node) evidence(ctx context.Context, layer string, entries []rootfs.Entry) ([]evidence.File, error) {
+	var files []evidence.File
+	var unread []int
+	for _, e := range entries {
+		if !evidence.Says(e) {
+			continue
+		}
+		facts, ok := evidence.Known(n.run.Store, e)
+		if !ok {
+			unread = append(unread, len(files))
+		}
+		files = append(files, evidence.File{Path: e.Path, Facts: facts})
+	}
+	if len(unread) == 0 {
+		return files, nil
+	}
+	c, err := n.collected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	whole := c.entries(layer)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(n.run.Jobs)
+	for _, i := range unread {
+		group.Go(func() (err error) {
+			files[i].Facts, err = evidence.Read(ctx, n.run.Store, whole[files[i].Path])
+			return err
+		})
+	}
+	return files, group.Wait()
+}
+
+// entries are those of one layer with their content, by path.
+func (c collected) entries(layer string) map[string]rootfs.Entry {
+	entries := map[string]rootfs.Entry{}
+	for _, t := range c.layers {
+		if t.name == layer {
+			for _, e := range t.tree.Own() {
+				entries[e.Path] = e
+			}
+		}
+	}
+	return entries
+}
