@@ -51,6 +51,7 @@ fault_tests() {
     return 1
   }
   grep -oE 'faults: .*' "$WORK/faults.log" | while read -r line; do figure "$line"; done
-  figure "two pushes of one tag at once: $(grep -oE '[0-9]+ of [0-9]+ pushes failed and left the tags whole' "$WORK/faults.log" | awk '{ f += $1; n += $3 } END { print n " pushes, " f " failed, the tags whole each time" }')"
+  figure "two pushes of one tag at once: $(grep -oE '[0-9]+ of [0-9]+ pushes failed .*' "$WORK/faults.log" |
+    awk '{ f += $1; n += $3; l += $10 } END { print n " pushes, the tags whole each time; " f " failed, " l " lost a signature to another key" }')"
   grep -q 'faults: ' "$WORK/faults.log" && ! grep -q -e '--- SKIP' "$WORK/faults.log"
 }

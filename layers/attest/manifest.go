@@ -162,6 +162,16 @@ func holds(items []Item, item Item) bool {
 	return slices.ContainsFunc(items, func(i Item) bool { return same(i, item) })
 }
 
+// Holds says whether items has each of ours.
+func Holds(items, ours []Item) bool {
+	for _, item := range ours {
+		if !slices.ContainsFunc(items, func(there Item) bool { return same(there, item) }) {
+			return false
+		}
+	}
+	return true
+}
+
 func same(a, b Item) bool {
 	return a.Digest == b.Digest && a.MediaType == b.MediaType &&
 		a.Annotations[AnnotationSignature] == b.Annotations[AnnotationSignature] &&

@@ -113,33 +113,53 @@ func (p *publication) signature(ctx context.Context, tag *classicTag, payload []
 }
 
 // putClassic puts items into the manifest under one of cosign's tags, among
-// what is there.
+// what is there, and sees to it that they stay.
 func (p *publication) putClassic(ctx context.Context, tag *classicTag, ours []attest.Item) error {
+	p.held.classic = append(p.held.classic, heldItems{tag.name, ours})
+	return p.mergeClassic(ctx, tag, ours)
+}
+
+// mergeClassic writes the tag unless it has moved meanwhile: then what
+// another wrote there is taken in.
+func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []attest.Item) error {
+	for range holdTries {
+		m, err := p.merged(ctx, tag, ours)
+		if err != nil || tag.digest == m.Digest() {
+			return err
+		}
+		p.held.wrote = true
+		replaced, err := p.repo.Replace(ctx, m, tag.name, tag.digest)
+		if err != nil || replaced {
+			return err
+		}
+		if tag, err = readClassic(ctx, p.repo, tag.name); err != nil {
+			return err
+		}
+	}
+	return p.takenAway()
+}
+
+// merged writes the manifest of what lies under a tag and of ours.
+func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest.Item) (Manifest, error) {
 	merged, err := attest.Merge(tag.items, ours, func(old, new attest.Item) (bool, error) {
 		return p.replaces(ctx, old, new)
 	})
 	if err != nil {
-		return err
+		return Manifest{}, err
 	}
 	assembled, err := attest.Assemble(merged)
 	if err != nil {
-		return err
+		return Manifest{}, err
 	}
 	blobs := []Blob{BytesBlob(assembled.Config.MediaType, assembled.Config.Content)}
 	for _, item := range ours {
 		blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
 	}
 	if err := p.blobs(ctx, blobs); err != nil {
-		return err
+		return Manifest{}, err
 	}
 	m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
-	if err := p.manifest(ctx, m); err != nil {
-		return err
-	}
-	if tag.digest == m.Digest() {
-		return nil
-	}
-	return p.repo.Tag(ctx, m, []string{tag.name})
+	return m, p.manifest(ctx, m)
 }
 
 // replaces says whether old is what this signer said before of the same.

@@ -186,8 +186,10 @@ func (p *publication) referrer(ctx context.Context, m Manifest) error {
 	if err != nil {
 		return err
 	}
+	p.held.referrers = append(p.held.referrers, m)
 	if written {
 		p.result.Manifests++
+		p.held.wrote = true
 	}
 	if written || len(p.result.Moved) > 0 {
 		p.written.manifests = append(p.written.manifests, m)

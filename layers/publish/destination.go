@@ -73,6 +73,10 @@ type Repository interface {
 	// Tag points tags at a manifest that is there, in the order given. A
 	// layout moves them all at once.
 	Tag(ctx context.Context, manifest Manifest, tags []string) error
+	// Replace points a tag at a manifest that is there, unless it has come to
+	// name another than was, "" being none, and reports whether it did. A
+	// layout does so in one step; a registry can only look right before.
+	Replace(ctx context.Context, manifest Manifest, tag string, was digest.Digest) (bool, error)
 }
 
 // Manifest is a manifest's bytes.

@@ -61,6 +61,22 @@ func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) e
 	return r.change(ctx, func(index *ocispec.Index) { setTags(index, m, tags) })
 }
 
+// Replace moves a tag if it still names was.
+func (r *layoutRepository) Replace(ctx context.Context, m Manifest, tag string, was digest.Digest) (replaced bool, err error) {
+	err = r.change(ctx, func(index *ocispec.Index) {
+		var is digest.Digest
+		for _, d := range index.Manifests {
+			if d.Annotations[ocispec.AnnotationRefName] == tag {
+				is = d.Digest
+			}
+		}
+		if replaced = is == was; replaced {
+			setTags(index, m, []string{tag})
+		}
+	})
+	return replaced, err
+}
+
 // change writes index.json anew, one process at a time.
 func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {

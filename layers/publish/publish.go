@@ -64,6 +64,7 @@ type publication struct {
 	result  Result
 	// written is read back before a tag moves.
 	written readBack
+	held    holding
 }
 
 type readBack struct {
@@ -129,12 +130,15 @@ func (p *publication) run(ctx context.Context) (Result, error) {
 	if err := p.repo.ReadBack(ctx, p.written.manifests, p.written.blobs); err != nil {
 		return Result{}, err
 	}
+	if err := p.hold(ctx); err != nil {
+		return Result{}, err
+	}
 	if len(p.result.Moved) > 0 {
 		if err := p.repo.Tag(ctx, top, p.result.Moved); err != nil {
 			return Result{}, err
 		}
 	}
-	return p.result, nil
+	return p.result, p.hold(ctx)
 }
 
 // image writes one platform and all that is said of it.

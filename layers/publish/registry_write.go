@@ -2,13 +2,16 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
 )
 
 // PutBlob mounts a blob from a sibling repository, or uploads it.
@@ -57,22 +60,50 @@ func (r *registryRepository) Tag(ctx context.Context, m Manifest, tags []string)
 		return err
 	}
 	for _, tag := range tags {
-		if !tagName.MatchString(tag) {
-			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
-		}
-		if err := r.registry.pusher.Put(ctx, r.repo.Tag(tag), taggable{m}); err != nil {
-			return registryError("tag "+r.Reference(tag), err)
-		}
-		got, err := r.get(ctx, client, tag)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrReadBack, registryError("read "+r.Reference(tag), err))
-		}
-		if got.Digest() != m.Digest() {
-			return fmt.Errorf("%w: %s names %s, not %s: did another push run at the same time?",
-				ErrReadBack, r.Reference(tag), got.Digest(), m.Digest())
+		if err := r.tag(ctx, client, m, tag); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (r *registryRepository) tag(ctx context.Context, client *http.Client, m Manifest, tag string) error {
+	if !tagName.MatchString(tag) {
+		return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
+	}
+	if err := r.registry.pusher.Put(ctx, r.repo.Tag(tag), taggable{m}); err != nil {
+		return registryError("tag "+r.Reference(tag), err)
+	}
+	got, err := r.get(ctx, client, tag)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadBack, registryError("read "+r.Reference(tag), err))
+	}
+	if got.Digest() != m.Digest() {
+		return fmt.Errorf("%w: %s names %s, not %s: did another push run at the same time?",
+			ErrReadBack, r.Reference(tag), got.Digest(), m.Digest())
+	}
+	return nil
+}
+
+// Replace looks at the tag and writes it at once. That another wrote it right
+// after is no error here: who holds what lies under the tag looks again.
+func (r *registryRepository) Replace(ctx context.Context, m Manifest, tag string, was digest.Digest) (bool, error) {
+	client, err := r.newClient(ctx, true, true)
+	if err != nil {
+		return false, err
+	}
+	d, err := r.Resolve(ctx, tag)
+	if err != nil && !errors.Is(err, ErrNoTag) {
+		return false, err
+	}
+	if d.Digest != was {
+		return false, nil
+	}
+	err = r.tag(ctx, client, m, tag)
+	if errors.Is(err, ErrReadBack) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // taggable shows a manifest to go-containerregistry.
