@@ -119,6 +119,12 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
+// storeError is a fault of the store: to ask another mirror does not help.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
 // SizeError says that a file is not as long as it must be.
 type SizeError struct {
 	Got, Want int64 // bytes; Got is -1 where the download was ended above Want

@@ -185,6 +185,9 @@ func (f *Fetcher) Get(ctx context.Context, r Request) (Result, error) {
 		if ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
+		if fault := (*storeError)(nil); errors.As(err, &fault) {
+			return Result{}, f.about(fmt.Errorf("fetch %s: %w", r.subject(), fault))
+		}
 		failed.Tried = append(failed.Tried, Attempt{Mirror: clean(p.url), Err: err})
 	}
 	if f.Offline {
@@ -239,10 +242,18 @@ func (f *Fetcher) offlineError(r Request, tried *MirrorError) error {
 	if len(tried.Tried) > 0 {
 		err = fmt.Errorf("%w: %w", tried, ErrOffline)
 	}
-	if f.Image != "" && len(tried.Tried) == 0 {
-		err = fmt.Errorf("%s: %w", f.Image, err)
+	if len(tried.Tried) == 0 {
+		err = f.about(err)
 	}
 	return err
+}
+
+// about says which image an error is about, where that is known.
+func (f *Fetcher) about(err error) error {
+	if f.Image == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", f.Image, err)
 }
 
 func (f *Fetcher) init() {

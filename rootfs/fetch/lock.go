@@ -57,7 +57,7 @@ func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error
 func (s *Store) lockFile(path string) (*flock.Flock, error) {
 	mode := s.perm & 0o666
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), "lock-")
+		f, err := s.temporary("lock-")
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (s *Store) lockFile(path string) (*flock.Flock, error) {
 // that this user cannot write to serves all the same.
 func (s *Store) markInUse() error {
 	l, err := s.lockFile(filepath.Join(s.dir, locksDir, inUseName))
-	if errors.Is(err, fs.ErrPermission) {
+	if unwritable(err) {
 		return nil
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ type partial struct {
 func (s *Store) partial(ctx context.Context, r Request, p place) (*partial, error) {
 	part := &partial{store: s, hash: sha256.New(), unlock: func() {}}
 	if r.SHA256 == "" || p.file != "" {
-		f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), "fetch-")
+		f, err := s.temporary("fetch-")
 		if err != nil {
 			return nil, fmt.Errorf("store: %w", err)
 		}

@@ -42,7 +42,7 @@ func (s *Store) SetRecord(kind, key string, data []byte) error {
 			return fmt.Errorf("store: %w", err)
 		}
 	}
-	f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), "record-")
+	f, err := s.temporary("record-")
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -116,6 +117,21 @@ func OpenStore(dir string) (*Store, error) {
 
 // Dir is the store's folder.
 func (s *Store) Dir() string { return s.dir }
+
+// temporary makes a file for what is being written.
+func (s *Store) temporary(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), pattern)
+	if unwritable(err) {
+		return nil, fmt.Errorf("%w: give a folder that this user may write to by --cache DIR", err)
+	}
+	return f, err
+}
+
+// unwritable says that an error is about a folder that this user, or nobody,
+// may write to.
+func unwritable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
 
 // folder makes one folder with the store's permissions. It appears with them,
 // so that another user never meets it half made.

@@ -31,7 +31,7 @@ func (f *Fetcher) from(ctx context.Context, r Request, p place) (Result, error) 
 	}
 	part, err := f.Store.partial(ctx, r, p)
 	if err != nil {
-		return Result{}, err
+		return Result{}, &storeError{err}
 	}
 	defer part.close()
 	if r.SHA256 != "" {
@@ -271,7 +271,7 @@ func (t *transfer) finish(ctx context.Context) (Result, error) {
 		}
 	}
 	if err := t.part.keep(got); err != nil {
-		return Result{}, err
+		return Result{}, &storeError{err}
 	}
 	return Result{SHA256: got, Size: size, Mirror: t.place.mirror, URL: t.final}, nil
 }
@@ -287,6 +287,9 @@ func (c *counting) Write(b []byte) (int, error) {
 	n, err := c.part.Write(b)
 	c.task.Add(int64(n))
 	c.alive()
+	if err != nil {
+		err = &storeError{fmt.Errorf("store: %w", err)}
+	}
 	return n, err
 }
 

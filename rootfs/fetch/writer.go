@@ -39,7 +39,7 @@ func (s *Store) Create(ctx context.Context) (*Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Join(s.dir, tmpDir), "object-")
+	f, err := s.temporary("object-")
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
