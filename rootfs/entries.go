@@ -103,19 +103,3 @@ func readEntry(line []byte) (Entry, error) {
 	}
 	return e, check(&e)
 }
-
-// FromEntries makes a finished tree of entries that Own or All returned, in
-// their order, on top of lower. Nothing is merged; each entry is checked.
-func FromEntries(lower *Tree, entries []Entry) (*Tree, error) {
-	t := NewTree(lower)
-	for _, e := range entries {
-		if err := check(&e); err != nil {
-			return nil, err
-		}
-		if _, twice := t.own[e.Path]; twice {
-			return nil, fmt.Errorf("%s: %s: twice in one tree", e.Owner, e.Path)
-		}
-		t.own[e.Path] = e
-	}
-	return t, nil
-}

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -45,38 +44,58 @@ type StoredScript struct {
 	Script
 }
 
-// ReadDatabase reads the database of a root. Read gives a file's bytes or an
-// error that is fs.ErrNotExist; a root without a database has an empty one.
-func ReadDatabase(ctx context.Context, read func(ctx context.Context, path string) ([]byte, error)) (*Database, error) {
-	db := &Database{Folder: dbFolderNew}
-	installed, err := read(ctx, path.Join(db.Folder, "installed"))
-	if errors.Is(err, fs.ErrNotExist) {
-		db.Folder = dbFolder
-		installed, err = read(ctx, path.Join(db.Folder, "installed"))
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return db, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if db.Records, err = ReadInstalled(bytes.NewReader(installed)); err != nil {
-		return nil, err
-	}
-	optional := func(name string) []byte {
-		data, failure := read(ctx, name)
-		if failure != nil && !errors.Is(failure, fs.ErrNotExist) {
-			err = errors.Join(err, failure)
+// Finder gives the content of a root's file, where the root has such a file.
+type Finder func(path string) (rootfs.Content, bool)
+
+// Among finds files among the entries of an archive.
+func Among(entries []rootfs.Entry) Finder {
+	files := make(map[string]rootfs.Content, len(entries))
+	for _, e := range entries {
+		if e.Type == rootfs.Regular {
+			files[e.Path] = e.Content
 		}
-		return data
 	}
-	db.World = strings.Fields(string(optional(worldPath)))
-	db.Triggers = parseTriggers(string(optional(path.Join(db.Folder, "triggers"))))
-	scripts := optional(path.Join(db.Folder, "scripts.tar"))
+	return func(path string) (rootfs.Content, bool) { c, ok := files[path]; return c, ok }
+}
+
+// read gives the bytes of a file, none for one that the root does not have.
+func (f Finder) read(ctx context.Context, path string) ([]byte, error) {
+	content, ok := f(path)
+	if !ok {
+		return nil, nil
+	}
+	r, err := content.Open(ctx)
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return data, nil
+}
+
+// ReadDatabase reads the database of a root; one without has an empty one.
+func ReadDatabase(ctx context.Context, root Finder) (*Database, error) {
+	db := &Database{Folder: dbFolderNew}
+	if _, ok := root(path.Join(db.Folder, "installed")); !ok {
+		db.Folder = dbFolder
+	}
+	var files [4][]byte
+	for i, name := range []string{path.Join(db.Folder, "installed"), worldPath, path.Join(db.Folder, "triggers"), path.Join(db.Folder, "scripts.tar")} {
+		var err error
+		if files[i], err = root.read(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if db.Records, err = ReadInstalled(bytes.NewReader(files[0])); err != nil {
 		return nil, err
 	}
-	if db.Scripts, err = parseScripts(scripts); err != nil {
+	db.World = strings.Fields(string(files[1]))
+	db.Triggers = parseTriggers(string(files[2]))
+	if db.Scripts, err = parseScripts(files[3]); err != nil {
 		return nil, fmt.Errorf("%s/scripts.tar: %w", db.Folder, err)
 	}
 	return db, nil

@@ -1,7 +1,6 @@
 package apk
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,9 +13,10 @@ import (
 )
 
 // readIn reads files of an unpacked root.
-func readIn(root string) func(context.Context, string) ([]byte, error) {
-	return func(_ context.Context, path string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+func readIn(root string) Finder {
+	return func(path string) (rootfs.Content, bool) {
+		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		return rootfs.Bytes(data), err == nil
 	}
 }
 

@@ -3,15 +3,12 @@ package collect
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/apk"
 	"github.com/shudl/shudl-assemble/rootfs/archive"
-	"github.com/shudl/shudl-assemble/rootfs/generate"
 )
 
 // inRoot tells a package that came inside a root tarball from one with a
@@ -96,22 +93,7 @@ func (in Input) openRoot(ctx context.Context, a recipes.Artifact, src recipes.Ta
 		return nil, nil, err
 	}
 	keepRights(placed, entries)
-	files := map[string]rootfs.Entry{}
-	for _, e := range placed {
-		files[e.Path] = e
-	}
-	db, err := apk.ReadDatabase(ctx, func(ctx context.Context, path string) ([]byte, error) {
-		e, ok := files[path]
-		if !ok || e.Type != rootfs.Regular {
-			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
-		}
-		r, err := e.Content.Open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return io.ReadAll(r)
-	})
+	db, err := apk.ReadDatabase(ctx, apk.Among(placed))
 	return placed, db, err
 }
 
@@ -174,8 +156,10 @@ func (s *stater) startDatabase(ctx context.Context) (*apk.Database, error) {
 			return db, err
 		}
 	}
-	in := generate.Input{Image: s.Image, View: s.tree, Store: s.Store}
-	return apk.ReadDatabase(ctx, in.Read)
+	return apk.ReadDatabase(ctx, func(path string) (rootfs.Content, bool) {
+		e, ok := s.tree.Follow(path)
+		return e.Content, ok && e.Type == rootfs.Regular
+	})
 }
 
 // holds tells whether the image has a file as its package brought it.

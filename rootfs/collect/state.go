@@ -51,7 +51,7 @@ func same(a, b rootfs.Entry) bool {
 
 // input is what generators see of the image as it is now.
 func (s *stater) input(owner string) generate.Input {
-	in := generate.Input{Image: s.Image, View: s.tree, Store: s.Store, Owner: owner}
+	in := generate.Input{Image: s.Image, View: s.tree, Owner: owner}
 	for _, l := range s.Image.Layers {
 		in.Accounts = append(in.Accounts, l.Accounts...)
 	}
@@ -89,23 +89,11 @@ func (s *stater) database(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.addAll(ctx, append(entries, more...))
+	return s.addAll(append(entries, more...))
 }
 
-// addAll adds entries, keeping the bytes of files in the store so that a
-// child can read its parent's state.
-func (s *stater) addAll(ctx context.Context, entries []rootfs.Entry) error {
+func (s *stater) addAll(entries []rootfs.Entry) error {
 	for _, e := range entries {
-		data, ok := e.Content.(rootfs.Bytes)
-		if _, kept := s.Store.Has(e.SHA256); ok && !kept { // a generator keeps its own
-			in := s.input(e.Owner)
-			kept, err := in.File(ctx, e.Path, e.Mode, data)
-			if err != nil {
-				return err
-			}
-			kept.UID, kept.GID = e.UID, e.GID
-			e = kept
-		}
 		if err := s.add(e); err != nil {
 			return err
 		}
@@ -123,7 +111,7 @@ func (s *stater) accounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.addAll(ctx, entries)
+	return s.addAll(entries)
 }
 
 // generate runs the generators that the recipe names, in its order: a Java
@@ -145,7 +133,7 @@ func (s *stater) generate(ctx context.Context) error {
 				}
 				return 1
 			})
-			if err := s.addAll(ctx, entries); err != nil {
+			if err := s.addAll(entries); err != nil {
 				return fmt.Errorf("generate %s: %w", name, err)
 			}
 		}

@@ -3,9 +3,7 @@ package generate
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,22 +33,17 @@ func Accounts(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 	}
 	var out []rootfs.Entry
 	for path, lines := range map[string][][]string{"etc/passwd": users, "etc/group": groups} {
-		e, err := in.File(ctx, path, 0o644, formatDB(lines))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+		out = append(out, in.File(path, 0o644, formatDB(lines)))
 	}
 	slices.SortFunc(out, func(a, b rootfs.Entry) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
 }
 
-// first reads the first path that exists; none is an empty file.
+// first reads the first path that the view has; none is an empty file.
 func (in Input) first(ctx context.Context, paths ...string) ([]byte, error) {
 	for _, p := range paths {
-		data, err := in.Read(ctx, p)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return data, err
+		if _, ok := in.View.Follow(p); ok {
+			return in.Read(ctx, p)
 		}
 	}
 	return nil, nil

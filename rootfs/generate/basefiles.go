@@ -31,11 +31,7 @@ func baseFiles(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := in.File(ctx, f.to, 0o644, data)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+		out = append(out, in.File(f.to, 0o644, data))
 	}
 	for _, dir := range strings.Fields("etc/opt media mnt opt srv var/mail var/opt usr/local/bin usr/local/etc usr/local/games " +
 		"usr/local/include usr/local/lib usr/local/libexec usr/local/sbin usr/local/share usr/local/share/man usr/local/src") {

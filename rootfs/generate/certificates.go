@@ -49,15 +49,7 @@ func caBundle(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 	if all.Len() == 0 {
 		return nil, fmt.Errorf("no certificate below %s: the layer wants the package ca-certificates", certificates)
 	}
-	conf, err := in.File(ctx, "etc/ca-certificates.conf", 0o644, list.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	crt, err := in.File(ctx, bundle, 0o644, all.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	return []rootfs.Entry{conf, crt}, nil
+	return []rootfs.Entry{in.File("etc/ca-certificates.conf", 0o644, list.Bytes()), in.File(bundle, 0o644, all.Bytes())}, nil
 }
 
 // javaCacerts writes the CA bundle as the trust store that the runtime's
@@ -89,9 +81,5 @@ func javaCacerts(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("java trust store: %w", err)
 	}
-	e, err := in.File(ctx, cacerts, 0o644, store)
-	if err != nil {
-		return nil, err
-	}
-	return []rootfs.Entry{e}, nil
+	return []rootfs.Entry{in.File(cacerts, 0o644, store)}, nil
 }

@@ -1,27 +1,12 @@
 package generate
 
-import (
-	"bytes"
-	"context"
+import "github.com/shudl/shudl-assemble/rootfs"
 
-	"github.com/shudl/shudl-assemble/rootfs"
-)
-
-// File makes a state file of bytes. These are kept in the store too, so that
-// a child image can read what its parent generated without building it again.
-func (in Input) File(ctx context.Context, path string, mode uint32, data []byte) (rootfs.Entry, error) {
+// File makes a file of the state layer.
+func (in Input) File(path string, mode uint32, data []byte) rootfs.Entry {
 	e := rootfs.NewFile(path, mode, data)
 	e.Owner, e.State = in.Owner, true
-	w, err := in.Store.Create(ctx)
-	if err != nil {
-		return rootfs.Entry{}, err
-	}
-	defer w.Abort()
-	if _, err := bytes.NewReader(data).WriteTo(w); err != nil {
-		return rootfs.Entry{}, err
-	}
-	_, _, err = w.Commit(e.SHA256)
-	return e, err
+	return e
 }
 
 // Link makes a symbolic link of the state layer.

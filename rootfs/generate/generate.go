@@ -7,12 +7,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
 // Input is what a generator sees.
@@ -22,9 +20,6 @@ type Input struct {
 	View *rootfs.Tree
 	// Accounts are those that the image itself declares, in recipe order.
 	Accounts []recipes.Account
-	// Store keeps the bytes of generated files, so that a child can read
-	// them again without building its parent.
-	Store *fetch.Store
 	// Owner is the recipe entry that asked: "recipe:base-debian/base/generate/ca-bundle".
 	Owner string
 }
@@ -53,30 +48,22 @@ func Names() []string {
 	return names
 }
 
-// Read returns the bytes of a regular file of the view, links followed. Where
-// the parent was not built just now, a file that it generated is read from
-// the store, which keeps it by its digest.
+// Read returns the bytes of a regular file of the view, links followed; one
+// that is not there is an error.
 func (in Input) Read(ctx context.Context, path string) ([]byte, error) {
 	e, ok := in.View.Follow(path)
 	if !ok {
-		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("the image has no %s", path)
 	}
 	if e.Type != rootfs.Regular {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	r, err := in.open(ctx, e)
+	r, err := e.Content.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer r.Close()
 	return io.ReadAll(io.LimitReader(r, maxRead))
-}
-
-func (in Input) open(ctx context.Context, e rootfs.Entry) (io.ReadCloser, error) {
-	if e.Content != nil {
-		return e.Content.Open(ctx)
-	}
-	return in.Store.Open(ctx, e.SHA256)
 }
 
 // maxRead bounds what a generator reads of one file, in bytes.

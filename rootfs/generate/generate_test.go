@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"io/fs"
 	"math/big"
 	"strings"
 	"testing"
@@ -19,17 +19,12 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
 // view makes an input whose tree has the given files; a value that begins
 // with "->" is a symbolic link.
 func view(t *testing.T, files map[string]string) Input {
 	t.Helper()
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	tree := rootfs.NewTree(nil)
 	for path, data := range files {
 		e := rootfs.NewFile(path, 0o644, []byte(data))
@@ -42,7 +37,7 @@ func view(t *testing.T, files map[string]string) Input {
 		}
 	}
 	img := &recipes.Image{Ref: recipes.Ref{Name: "base-debian"}, Distro: recipes.Debian}
-	return Input{Image: img, View: tree, Store: store, Owner: "recipe:base-debian/system/generate/x"}
+	return Input{Image: img, View: tree, Owner: "recipe:base-debian/system/generate/x"}
 }
 
 // text gives the generated entries as path → content or ->target.
@@ -131,40 +126,30 @@ func TestJavaCacertsHoldTheBundleAndAreStable(t *testing.T) {
 	}
 }
 
-// A child reads what its parent generated even where only the parent's list
-// of entries is at hand: the bytes are in the store.
-func TestGeneratedFilesAreReadFromTheStore(t *testing.T) {
-	in := view(t, nil)
-	e, err := in.File(t.Context(), "etc/passwd", 0o644, []byte("root:x:0:0::/root:/bin/sh\n"))
-	if err != nil {
-		t.Fatal(err)
+// What cannot be read is no reason to begin with something else: a passwd made
+// anew would lack the parent's accounts.
+func TestAFileThatCannotBeReadIsNotMadeAnew(t *testing.T) {
+	in := view(t, map[string]string{"usr/share/base-passwd/passwd.master": "root:*:0:0::/root:/bin/sh\n", "usr/bin/bash": "b"})
+	for _, path := range []string{"etc/passwd", "etc/shells"} {
+		e := rootfs.NewFile(path, 0o644, []byte("x"))
+		e.Owner, e.Content = "pkg:deb/debian/x@1", lost{}
+		if err := in.View.Add(e); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var saved bytes.Buffer
-	if err := rootfs.WriteEntries(&saved, []rootfs.Entry{e}); err != nil {
-		t.Fatal(err)
+	in.Accounts = []recipes.Account{{Name: "postgres", UID: 999, GID: 999}}
+	if entries, err := Accounts(t.Context(), in); err == nil {
+		t.Errorf("accounts: %v", text(t, entries))
 	}
-	entries, err := rootfs.ReadEntries(&saved)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent, err := rootfs.FromEntries(nil, entries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.View = parent
-	in.Accounts = []recipes.Account{{Name: "postgres", UID: 999, GID: 999, Home: "/var/lib/postgresql", Shell: "/bin/bash"}}
-	made, err := Accounts(t.Context(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := text(t, made)
-	if want := "root:x:0:0::/root:/bin/sh\npostgres:x:999:999::/var/lib/postgresql:/bin/bash\n"; got["etc/passwd"] != want {
-		t.Errorf("passwd is %q", got["etc/passwd"])
-	}
-	if want := "postgres:x:999:\n"; got["etc/group"] != want {
-		t.Errorf("group is %q", got["etc/group"])
+	if entries, err := shells(t.Context(), in); err == nil {
+		t.Errorf("shells: %v", text(t, entries))
 	}
 }
+
+// lost is content that the store does not hold any more.
+type lost struct{}
+
+func (lost) Open(context.Context) (io.ReadCloser, error) { return nil, fs.ErrNotExist }
 
 func TestAccountsRefuseAnotherId(t *testing.T) {
 	for name, a := range map[string]recipes.Account{

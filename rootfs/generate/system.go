@@ -2,9 +2,7 @@ package generate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -53,8 +51,8 @@ func alternatives(_ context.Context, in Input) ([]rootfs.Entry, error) {
 // shells writes etc/shells (shells(5)): what the view has there, and every
 // shell that is in it.
 func shells(ctx context.Context, in Input) ([]rootfs.Entry, error) {
-	old, err := in.Read(ctx, "etc/shells")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := in.first(ctx, "etc/shells")
+	if err != nil {
 		return nil, err
 	}
 	lines := strings.FieldsFunc(string(old), func(r rune) bool { return r == '\n' })
@@ -68,8 +66,7 @@ func shells(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 			}
 		}
 	}
-	e, err := in.File(ctx, "etc/shells", 0o644, []byte(strings.Join(lines, "\n")+"\n"))
-	return []rootfs.Entry{e}, err
+	return []rootfs.Entry{in.File("etc/shells", 0o644, []byte(strings.Join(lines, "\n")+"\n"))}, nil
 }
 
 // nsswitch copies the name service switch of Debian's libc-bin, whose script
@@ -82,23 +79,18 @@ func nsswitch(ctx context.Context, in Input) ([]rootfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := in.File(ctx, "etc/nsswitch.conf", 0o644, data)
-	return []rootfs.Entry{e}, err
+	return []rootfs.Entry{in.File("etc/nsswitch.conf", 0o644, data)}, nil
 }
 
 // timezone sets UTC, and names it where Debian looks for the name.
-func timezone(ctx context.Context, in Input) ([]rootfs.Entry, error) {
+func timezone(_ context.Context, in Input) ([]rootfs.Entry, error) {
 	const zone = "Etc/UTC"
 	if _, ok := in.View.Follow("usr/share/zoneinfo/" + zone); !ok {
 		return nil, fmt.Errorf("no time zone %s: the layer wants the package tzdata", zone)
 	}
 	out := []rootfs.Entry{in.Link("etc/localtime", "/usr/share/zoneinfo/"+zone)}
 	if in.Image.Distro == recipes.Debian {
-		e, err := in.File(ctx, "etc/timezone", 0o644, []byte(zone+"\n"))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+		out = append(out, in.File("etc/timezone", 0o644, []byte(zone+"\n")))
 	}
 	return out, nil
 }

@@ -3,13 +3,10 @@ package resolve
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/recipes"
-	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/apk"
 	"github.com/shudl/shudl-assemble/rootfs/archive"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -101,22 +98,7 @@ func (a *alpine) database(ctx context.Context, r root) (*apk.Database, error) {
 		if err != nil {
 			return nil, err
 		}
-		files := map[string]rootfs.Entry{}
-		for _, e := range placed {
-			files[e.Path] = e
-		}
-		return apk.ReadDatabase(ctx, func(ctx context.Context, path string) ([]byte, error) {
-			e, ok := files[path]
-			if !ok || e.Type != rootfs.Regular {
-				return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
-			}
-			content, err := e.Content.Open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			defer content.Close()
-			return io.ReadAll(content)
-		})
+		return apk.ReadDatabase(ctx, apk.Among(placed))
 	})
 }
 
