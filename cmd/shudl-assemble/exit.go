@@ -12,6 +12,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/contract"
 	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/layers/keyless"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
@@ -102,11 +103,11 @@ func statusOf(err error) status {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return statusInterrupted
 	case errors.As(err, &wrong), errors.As(err, &recipe), errors.As(err, &inputs),
-		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired):
+		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired), errors.Is(err, keyless.ErrConfig):
 		return statusUsage
 	case errors.Is(err, assemble.ErrStatement):
 		return statusAttestation
-	case errors.Is(err, publish.ErrPermission):
+	case errors.Is(err, publish.ErrPermission), errors.Is(err, keyless.ErrIdentity):
 		return statusPermission
 	case errors.Is(err, verify.ErrNotSigned):
 		return statusNotSigned

@@ -34,6 +34,7 @@ func (a *app) push() *cobra.Command {
 			"byte, every blob is hashed, provenance and VEX must be what this run would say, and SBOMs name this image and\n" +
 			"all that is locked for it and nothing else.",
 		Example: "  shudl-assemble push --all --distro debian\n  shudl-assemble push postgresql --to ghcr.io/org/repo --key cosign.key\n" +
+			"  shudl-assemble push --all --to ghcr.io/org/repo --keyless\n" +
 			"  shudl-assemble push --all --from oci:shudl-images --to ghcr.io/org/repo --key cosign.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.from != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/keyless"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
@@ -35,7 +36,12 @@ func help(err error) []string {
 			"--bundle FILE reads what `shudl-assemble fetch --bundle FILE` wrote",
 		}
 	case errors.Is(err, attest.ErrKeyRequired):
-		return []string{"`cosign generate-key-pair` makes a key; give it by --key cosign.key and its password by COSIGN_PASSWORD"}
+		return []string{
+			"`cosign generate-key-pair` makes a key; give it by --key cosign.key and its password by COSIGN_PASSWORD",
+			"in CI, --keyless signs with the identity of the job",
+		}
+	case errors.Is(err, keyless.ErrIdentity):
+		return keyless.Ways()
 	case errors.Is(err, publish.ErrPermission):
 		return []string{"log in with `docker login`, `podman login` or a credential helper; in GitHub Actions give the job `packages: write`"}
 	case errors.As(err, &wrong):

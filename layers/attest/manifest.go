@@ -2,6 +2,7 @@ package attest
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -26,6 +29,15 @@ const (
 	MediaTypeDSSE          = "application/vnd.dsse.envelope.v1+json"
 	AnnotationSignature    = "dev.cosignproject.cosign/signature"
 	AnnotationPredicate    = "predicateType"
+)
+
+// Annotations of a classic item that an identity signed, as cosign writes
+// them: its certificate and the issuers of that in PEM, and when an authority
+// saw it (RFC 3161).
+const (
+	AnnotationCertificate = "dev.sigstore.cosign/certificate"
+	AnnotationChain       = "dev.sigstore.cosign/chain"
+	AnnotationTimestamp   = "dev.sigstore.cosign/rfc3161timestamp"
 )
 
 // SignatureTag is the tag under which a manifest's signatures lie.
@@ -67,6 +79,27 @@ func newItem(mediaType string, content []byte, annotations map[string]string) It
 		},
 		Content: content,
 	}
+}
+
+// Certify says with which certificate an item was signed, its issuers with
+// the root last, and the timestamp authority's response (DER).
+func (i *Item) Certify(leaf *x509.Certificate, issuers []*x509.Certificate, stamp []byte) error {
+	certificate, err := cryptoutils.MarshalCertificateToPEM(leaf)
+	if err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
+	chain, err := cryptoutils.MarshalCertificatesToPEM(issuers)
+	if err != nil {
+		return fmt.Errorf("certificate chain: %w", err)
+	}
+	timestamp, err := json.Marshal(bundle.TimestampToRFC3161Timestamp(stamp))
+	if err != nil {
+		return fmt.Errorf("timestamp: %w", err)
+	}
+	i.Annotations[AnnotationCertificate] = string(certificate)
+	i.Annotations[AnnotationChain] = string(chain)
+	i.Annotations[AnnotationTimestamp] = string(timestamp)
+	return nil
 }
 
 // Manifest is a classic manifest with its config.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/sigstore/pkg/signature/dsse"
@@ -124,4 +125,19 @@ func Payload(repository string, digest recipes.Digest) ([]byte, error) {
 			Type:     payload.CosignSignatureType,
 		},
 	})
+}
+
+// OpenPayload reads what a classic signature signs: the manifest's digest and
+// the repository's name. It checks the form, not the signature.
+func OpenPayload(content []byte) (digest recipes.Digest, repository string, err error) {
+	var p payload.SimpleContainerImage
+	if err := json.Unmarshal(content, &p); err != nil {
+		return "", "", fmt.Errorf("signature: payload: %w", err)
+	}
+	hex, ok := strings.CutPrefix(p.Critical.Image.DockerManifestDigest, "sha256:")
+	if p.Critical.Type != payload.CosignSignatureType || !ok {
+		return "", "", fmt.Errorf("signature: payload of type %q about %q: want %q about a sha256 digest",
+			p.Critical.Type, p.Critical.Image.DockerManifestDigest, payload.CosignSignatureType)
+	}
+	return recipes.Digest(hex), p.Critical.Identity.DockerReference, nil
 }
