@@ -104,6 +104,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := r.checkVEX(); err != nil {
+		return Result{}, err
+	}
 	if o.Dest != nil {
 		if err := o.Dest.Check(ctx, r.names()); err != nil {
 			return Result{}, err

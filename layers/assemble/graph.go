@@ -84,9 +84,6 @@ func newRun(o Options) (*run, error) {
 			}
 		}
 	}
-	if err := r.checkVEX(); err != nil {
-		return nil, err
-	}
 	return r, nil
 }
 

@@ -33,6 +33,9 @@ func NewPlan(o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkVEX(); err != nil {
+		return nil, err
+	}
 	p := &Plan{Images: []Planned{}}
 	for _, n := range r.nodes {
 		one := Planned{

@@ -70,6 +70,9 @@ func TestVEXOfAPackageThatIsNotThere(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	nothingPublished(t, o)
+	if _, err := NewPlan(o); !errors.As(err, &wrong) {
+		t.Errorf("a plan passes it: %v", err)
+	}
 	// A lock that holds a part of the platforms cannot tell.
 	o.Lock.Images = nil
 	for _, ref := range o.Refs {

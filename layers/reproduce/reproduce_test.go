@@ -93,9 +93,10 @@ func inputs(t *testing.T, fsys fstest.MapFS) assemble.Options {
 
 // scene is a service that was published.
 type scene struct {
-	dest  *publish.Layout
-	key   *attest.Key
-	image assemble.Image
+	dest   *publish.Layout
+	key    *attest.Key
+	image  assemble.Image
+	inputs assemble.Options // with the store that it was built in
 }
 
 func (s scene) ref(tag string) string {
@@ -114,12 +115,18 @@ func stage(t *testing.T, change func(*assemble.Options)) scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.image = r.Images[1]
+	s.image, s.inputs = r.Images[1], o
 	return s
 }
 
-// again reproduces a reference with the scene's key.
+// again compares a reference with what the scene's own recipes give.
 func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
+	t.Helper()
+	return s.from(t, ref, s.inputs)
+}
+
+// from reproduces a reference with the scene's key.
+func (s scene) from(t *testing.T, ref string, o assemble.Options) (reproduce.Report, error) {
 	t.Helper()
 	p, err := reproduce.Find(t.Context(), ref, reproduce.Options{Key: s.key.Public()})
 	if err != nil {
@@ -128,7 +135,7 @@ func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
 	if p.Distro() != recipes.Debian || p.Ref() != s.image.Ref || !p.Signed() {
 		t.Errorf("%s %s", p.Distro(), p.Ref())
 	}
-	return p.Run(t.Context(), inputs(t, testRecipes()))
+	return p.Run(t.Context(), o)
 }
 
 func TestSameImage(t *testing.T) {
@@ -140,7 +147,7 @@ func TestSameImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := stage(t, change)
-			r, err := s.again(t, s.ref("latest-debian"))
+			r, err := s.from(t, s.ref("latest-debian"), inputs(t, testRecipes()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +160,7 @@ func TestSameImage(t *testing.T) {
 
 func TestEveryPlatformOfAnIndex(t *testing.T) {
 	s := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
-	r, err := s.again(t, s.ref("2.5-debian"))
+	r, err := s.from(t, s.ref("2.5-debian"), inputs(t, testRecipes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +202,23 @@ func TestFindRefuses(t *testing.T) {
 	unsigned := stage(t, func(o *assemble.Options) { o.Signer = nil })
 	if _, err := reproduce.Find(t.Context(), unsigned.ref("2.5-debian"), reproduce.Options{}); !errors.Is(err, verify.ErrAttestation) {
 		t.Errorf("an image without provenance: %v", err)
+	}
+}
+
+// What was said of vulnerabilities since is no part of the image, even where
+// it is wrong.
+func TestStatementsAreNoInput(t *testing.T) {
+	s := stage(t, nil)
+	p, err := reproduce.Find(t.Context(), s.ref("latest-debian"), reproduce.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys := testRecipes()
+	fsys["service/vex/a.json"] = &fstest.MapFile{Data: []byte(`{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "a", "author": "b",
+		"timestamp": "2026-11-20T10:00:00Z", "version": 1, "statements": [
+		{"vulnerability": {"name": "CVE-2026-0001"}, "products": [{"@id": "pkg:deb/debian/gone"}], "status": "fixed"}]}`)}
+	if r, err := p.Run(t.Context(), inputs(t, fsys)); err != nil || !r.Images[0].Reproduced {
+		t.Errorf("%v", err)
 	}
 }
 
