@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"errors"
-	"math/big"
 	"strings"
 	"testing"
 
@@ -21,9 +20,12 @@ import (
 // else.
 func fixedKey(t *testing.T) *attest.Key {
 	t.Helper()
-	private := &ecdsa.PrivateKey{D: big.NewInt(1)}
-	private.Curve = elliptic.P256()
-	private.X, private.Y = private.Curve.Params().Gx, private.Curve.Params().Gy
+	one := make([]byte, 32)
+	one[31] = 1
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
 	key, err := attest.NewKey(private)
 	if err != nil {
 		t.Fatal(err)
