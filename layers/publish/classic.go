@@ -17,6 +17,7 @@ import (
 // classicTag is what lies under one of cosign's tags.
 type classicTag struct {
 	name   string
+	named  digest.Digest // what the tag names, broken or not
 	digest digest.Digest // "" where there is nothing
 	items  []attest.Item
 }
@@ -32,6 +33,7 @@ func readClassic(ctx context.Context, repo Repository, tag string) (*classicTag,
 	if err != nil {
 		return nil, err
 	}
+	found.named = d.Digest
 	m, err := repo.Manifest(ctx, d.Digest)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
 		return found, nil
@@ -128,8 +130,9 @@ func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []
 			return err
 		}
 		p.held.wrote = true
-		replaced, err := p.repo.Replace(ctx, m, tag.name, tag.digest)
-		if err != nil || replaced {
+		// That another wrote it right after is no error here: hold looks again.
+		err = p.repo.Swap(ctx, m, []string{tag.name}, map[string]digest.Digest{tag.name: tag.named})
+		if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrReadBack) {
 			return err
 		}
 		if tag, err = readClassic(ctx, p.repo, tag.name); err != nil {

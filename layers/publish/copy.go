@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
@@ -127,7 +128,7 @@ func (c *copier) run(ctx context.Context, top Manifest, tag string) (Result, err
 		return Result{}, err
 	}
 	if len(c.result.Moved) > 0 {
-		if err := c.repo.Tag(ctx, top, c.result.Moved); err != nil {
+		if err := c.repo.Swap(ctx, top, c.result.Moved, c.current); err != nil {
 			return Result{}, err
 		}
 	}
@@ -141,7 +142,11 @@ func (c *copier) compare(ctx context.Context, top Manifest, tag string) error {
 	if err != nil && !errors.Is(err, ErrNoTag) {
 		return err
 	}
-	if err == nil && d.Digest == top.Digest() {
+	c.current = map[string]digest.Digest{}
+	if err == nil {
+		c.current[tag] = d.Digest
+	}
+	if d.Digest == top.Digest() {
 		return nil
 	}
 	c.result.Moved = []string{tag}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
@@ -96,8 +97,18 @@ func (c *copier) said(ctx context.Context, tag string) error {
 	if err := c.one(ctx, m); err != nil {
 		return err
 	}
+	for try := 1; ; try++ {
+		err := c.join(ctx, m, tag)
+		if !errors.Is(err, ErrChanged) || try == swapTries {
+			return err
+		}
+	}
+}
+
+// join puts a copied manifest under one of cosign's tags, with what is there.
+func (c *copier) join(ctx context.Context, m Manifest, tag string) error {
 	existing, err := readClassic(ctx, c.repo, tag)
-	if err != nil || existing.digest == d.Digest {
+	if err != nil || existing.digest == m.Digest() {
 		return err
 	}
 	if m, err = c.joined(ctx, m, existing); err != nil {
@@ -106,7 +117,7 @@ func (c *copier) said(ctx context.Context, tag string) error {
 	if m.Digest() == existing.digest {
 		return nil
 	}
-	return c.repo.Tag(ctx, m, []string{tag})
+	return c.repo.Swap(ctx, m, []string{tag}, map[string]digest.Digest{tag: existing.named})
 }
 
 // joined adds the items of a copied manifest to those that are there.

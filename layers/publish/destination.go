@@ -73,10 +73,11 @@ type Repository interface {
 	// Tag points tags at a manifest that is there, in the order given. A
 	// layout moves them all at once.
 	Tag(ctx context.Context, manifest Manifest, tags []string) error
-	// Replace points a tag at a manifest that is there, unless it has come to
-	// name another than was, "" being none, and reports whether it did. A
-	// layout does so in one step; a registry can only look right before.
-	Replace(ctx context.Context, manifest Manifest, tag string, was digest.Digest) (bool, error)
+	// Swap is Tag where each tag still names what it did when was was read,
+	// or nothing where was has no entry; else no tag moves and the error is
+	// ErrChanged. A layout looks and moves in one step; a registry knows no
+	// such request and is asked right before.
+	Swap(ctx context.Context, manifest Manifest, tags []string, was map[string]digest.Digest) error
 }
 
 // Manifest is a manifest's bytes.

@@ -15,6 +15,8 @@ var (
 	ErrMoved = errors.New("not reproducible")
 	// ErrPlatforms is a push that would take platforms away from a tag.
 	ErrPlatforms = errors.New("platforms would be lost")
+	// ErrChanged is a tag that somebody else moved in the meantime.
+	ErrChanged = errors.New("moved by somebody else in the meantime")
 	// ErrReadBack is a destination that does not serve what it was given.
 	ErrReadBack = errors.New("not served as it was written")
 	// ErrUsage is a destination or reference that does not parse.

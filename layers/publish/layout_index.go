@@ -53,32 +53,42 @@ func (r *layoutRepository) readIndex() (ocispec.Index, []byte, error) {
 
 // Tag moves all tags in one step: readers see the old index or the new one.
 func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
+	return r.move(ctx, m, tags, func(*ocispec.Index) error { return nil })
+}
+
+// Swap looks and moves while no other process can.
+func (r *layoutRepository) Swap(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
+	return r.move(ctx, m, tags, func(index *ocispec.Index) error {
+		is := map[string]digest.Digest{}
+		for _, d := range index.Manifests {
+			is[d.Annotations[ocispec.AnnotationRefName]] = d.Digest
+		}
+		for _, tag := range tags {
+			if is[tag] != was[tag] && is[tag] != m.Digest() {
+				return fmt.Errorf("%w: %s", ErrChanged, r.Reference(tag))
+			}
+		}
+		return nil
+	})
+}
+
+func (r *layoutRepository) move(ctx context.Context, m Manifest, tags []string, look func(*ocispec.Index) error) error {
 	for _, tag := range tags {
 		if !tagName.MatchString(tag) {
 			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
 		}
 	}
-	return r.change(ctx, func(index *ocispec.Index) { setTags(index, m, tags) })
-}
-
-// Replace moves a tag if it still names was.
-func (r *layoutRepository) Replace(ctx context.Context, m Manifest, tag string, was digest.Digest) (replaced bool, err error) {
-	err = r.change(ctx, func(index *ocispec.Index) {
-		var is digest.Digest
-		for _, d := range index.Manifests {
-			if d.Annotations[ocispec.AnnotationRefName] == tag {
-				is = d.Digest
-			}
+	return r.change(ctx, func(index *ocispec.Index) error {
+		if err := look(index); err != nil {
+			return err
 		}
-		if replaced = is == was; replaced {
-			setTags(index, m, []string{tag})
-		}
+		setTags(index, m, tags)
+		return nil
 	})
-	return replaced, err
 }
 
 // change writes index.json anew, one process at a time.
-func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)) error {
+func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index) error) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return layoutError("make the layout", err)
 	}
@@ -92,7 +102,9 @@ func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)
 	if err != nil {
 		return err
 	}
-	edit(&index)
+	if err := edit(&index); err != nil {
+		return err
+	}
 	sortEntries(index.Manifests)
 	raw, err := json.Marshal(index)
 	if err != nil {

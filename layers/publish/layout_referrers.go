@@ -105,9 +105,10 @@ func (r *layoutRepository) PutReferrer(ctx context.Context, m Manifest) (bool, e
 	}
 	d := m.Descriptor()
 	d.ArtifactType, d.Annotations = manifest.ArtifactType, manifest.Annotations
-	return true, r.change(ctx, func(index *ocispec.Index) {
+	return true, r.change(ctx, func(index *ocispec.Index) error {
 		if !lists(index.Manifests, d.Digest) {
 			index.Manifests = append(index.Manifests, d)
 		}
+		return nil
 	})
 }

@@ -62,6 +62,8 @@ type publication struct {
 	options Options
 	repo    Repository
 	result  Result
+	// current is what the tags name before they move.
+	current map[string]digest.Digest
 	// written is read back before a tag moves.
 	written readBack
 	held    holding
@@ -107,7 +109,26 @@ func writable(dest Destination, image string) (Repository, error) {
 	return repo, err
 }
 
+// swapTries is how often a tag is looked at anew that others move.
+const swapTries = 5
+
+// run publishes, and starts over where somebody else moves a tag meanwhile:
+// what a tag may name, and what is kept of it, depends on what it names. The
+// blobs and manifests are there by then.
 func (p *publication) run(ctx context.Context) (Result, error) {
+	for try := 1; ; try++ {
+		result, err := p.once(ctx)
+		// One who lost a tag after moving it has nothing to add to it, unless
+		// the platforms of both belong there.
+		lost := errors.Is(err, ErrReadBack) && !p.options.Merge
+		if !errors.Is(err, ErrChanged) || lost || try == swapTries {
+			return result, err
+		}
+		p.result.Moved, p.written = nil, readBack{}
+	}
+}
+
+func (p *publication) once(ctx context.Context) (Result, error) {
 	top, err := p.checkTags(ctx)
 	if err != nil {
 		return Result{}, err
@@ -134,7 +155,7 @@ func (p *publication) run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	if len(p.result.Moved) > 0 {
-		if err := p.repo.Tag(ctx, top, p.result.Moved); err != nil {
+		if err := p.repo.Swap(ctx, top, p.result.Moved, p.current); err != nil {
 			return Result{}, err
 		}
 	}

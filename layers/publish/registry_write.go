@@ -79,31 +79,24 @@ func (r *registryRepository) tag(ctx context.Context, client *http.Client, m Man
 		return fmt.Errorf("%w: %w", ErrReadBack, registryError("read "+r.Reference(tag), err))
 	}
 	if got.Digest() != m.Digest() {
-		return fmt.Errorf("%w: %s names %s, not %s: did another push run at the same time?",
-			ErrReadBack, r.Reference(tag), got.Digest(), m.Digest())
+		return fmt.Errorf("%w: %w: %s names %s, not %s: did another push run at the same time?",
+			ErrReadBack, ErrChanged, r.Reference(tag), got.Digest(), m.Digest())
 	}
 	return nil
 }
 
-// Replace looks at the tag and writes it at once. That another wrote it right
-// after is no error here: who holds what lies under the tag looks again.
-func (r *registryRepository) Replace(ctx context.Context, m Manifest, tag string, was digest.Digest) (bool, error) {
-	client, err := r.newClient(ctx, true, true)
-	if err != nil {
-		return false, err
+// Swap looks right before it writes.
+func (r *registryRepository) Swap(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
+	for _, tag := range tags {
+		is, err := r.Resolve(ctx, tag)
+		if err != nil && !errors.Is(err, ErrNoTag) {
+			return err
+		}
+		if is.Digest != was[tag] && is.Digest != m.Digest() {
+			return fmt.Errorf("%w: %s", ErrChanged, r.Reference(tag))
+		}
 	}
-	d, err := r.Resolve(ctx, tag)
-	if err != nil && !errors.Is(err, ErrNoTag) {
-		return false, err
-	}
-	if d.Digest != was {
-		return false, nil
-	}
-	err = r.tag(ctx, client, m, tag)
-	if errors.Is(err, ErrReadBack) {
-		return false, nil
-	}
-	return err == nil, err
+	return r.Tag(ctx, m, tags)
 }
 
 // taggable shows a manifest to go-containerregistry.

@@ -39,7 +39,7 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
 		ours[img.Platform] = m.Descriptor()
 	}
-	current := map[string]digest.Digest{}
+	p.current = map[string]digest.Digest{}
 	kept := platforms{}
 	for _, tag := range p.release.Tags {
 		d, err := p.repo.Resolve(ctx, tag)
@@ -49,7 +49,7 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		if err != nil {
 			return Manifest{}, err
 		}
-		current[tag] = d.Digest
+		p.current[tag] = d.Digest
 		if d.Digest == top.Digest() {
 			continue
 		}
@@ -64,7 +64,7 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		}
 	}
 	for _, tag := range p.release.Tags {
-		if current[tag] != top.Digest() {
+		if p.current[tag] != top.Digest() {
 			p.result.Moved = append(p.result.Moved, tag)
 		}
 	}
