@@ -1,7 +1,6 @@
 package reproduce
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,17 +125,13 @@ func closing(ctx context.Context, rc io.ReadCloser, mediaType string) (*listing,
 // document compares two JSON documents, and gives nil where their bytes are
 // the same.
 func document(in string, theirs, ours []byte) *Difference {
-	if bytes.Equal(theirs, ours) {
+	part := image.Part(theirs, ours)
+	if part == nil {
 		return nil
 	}
-	d := &Difference{In: in}
-	var a, b any
-	if json.Unmarshal(theirs, &a) == nil && json.Unmarshal(ours, &b) == nil {
-		if key, x, y, differ := part(a, b, ""); differ {
-			d.Path, d.Aspects = key, []Aspect{{"value", x, y}}
-			return d
-		}
+	what := "value"
+	if part.Form != "" {
+		what = part.Form
 	}
-	d.Aspects = []Aspect{{"form of the JSON, not what it says", fmt.Sprintf("%d bytes", len(theirs)), fmt.Sprintf("%d bytes", len(ours))}}
-	return d
+	return &Difference{In: in, Path: part.Key, Aspects: []Aspect{{what, part.Have, part.Want}}}
 }

@@ -16,9 +16,13 @@ import (
 	"github.com/shudl/shudl-assemble/layers"
 )
 
-// maxEntries bounds what is kept of a layer that somebody else wrote; the
-// largest of ours has some ten thousand.
-const maxEntries = 1 << 20
+// These bound what is kept of a layer that somebody else wrote, in entries and
+// in bytes of names and attributes; the largest of ours has some ten thousand
+// entries.
+const (
+	maxEntries = 1 << 20
+	maxNames   = 256 << 20
+)
 
 // listing is what the headers of a layer say, by path, with the digest of each
 // content. The content itself streams by.
@@ -61,6 +65,7 @@ func list(ctx context.Context, r io.Reader, mediaType string) (*listing, error) 
 }
 
 func (l *listing) fill(r *tar.Reader) error {
+	names := 0
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -68,9 +73,6 @@ func (l *listing) fill(r *tar.Reader) error {
 		}
 		if err != nil {
 			return fmt.Errorf("its tar stream: %w", err)
-		}
-		if len(l.entries) >= maxEntries {
-			return fmt.Errorf("its tar stream: more than %d paths", maxEntries)
 		}
 		hash := sha256.New()
 		size, err := io.Copy(hash, r)
@@ -84,6 +86,9 @@ func (l *listing) fill(r *tar.Reader) error {
 		}
 		e.times = l.entries[path].times + 1
 		l.entries[path] = e
+		if names += len(path) + len(e.link) + len(e.attrs); names > maxNames || len(l.entries) > maxEntries {
+			return fmt.Errorf("its tar stream: more than %d paths, or more than %d MiB of names", maxEntries, maxNames>>20)
+		}
 	}
 }
 
