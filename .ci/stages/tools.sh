@@ -27,8 +27,14 @@ install_packages() {
 # itself links, from a module file of their own.
 build_peers() {
   (cd "$ROOT/.ci/tools" && go build -o "$BIN/" \
-    github.com/sigstore/cosign/v2/cmd/cosign github.com/anchore/syft/cmd/syft github.com/google/go-containerregistry/cmd/crane)
+    github.com/sigstore/cosign/v2/cmd/cosign github.com/anchore/syft/cmd/syft github.com/google/go-containerregistry/cmd/crane ./sbomcheck)
   "$BIN/cosign" version 2>&1 | grep -E 'GitVersion|^v' || true
+}
+
+# build_validators installs the validator of CycloneDX, which brings its schema.
+build_validators() {
+  python3 -m venv "$WORK/venv"
+  "$WORK/venv/bin/pip" install -q --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.12.0'
 }
 
 build_product() {

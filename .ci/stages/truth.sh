@@ -19,19 +19,63 @@ while image:
 PY
 }
 
-# distro_packages compares names and versions of distro packages three times
-# over: the lock with the parents', the SBOM, and what syft finds.
-distro_packages() {
-  local folder image tag dir
-  (cd "$ROOT" && "$BIN/shudl-assemble" plan --all --distro debian --platform linux/amd64 --format json >"$WORK/plan.json")
+# documents takes both SBOMs of every image, as they were signed, into
+# $WORK/truth/FOLDER.{spdx,cdx}.json.
+documents() {
+  local folder image tag key=$WORK/homes/10101/.config/shudl-assemble/cosign.pub
   mkdir -p "$WORK/truth"
   tags | while read -r folder image tag; do
+    "$BIN/shudl-assemble" sbom --key "$key" --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
+    "$BIN/shudl-assemble" sbom --key "$key" --format cyclonedx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.cdx.json"
+  done
+}
+
+# sbom_formats holds every document to the SPDX project's validator, to the
+# schema of CycloneDX 1.6, to grype's reader and to syft's conversion.
+sbom_formats() {
+  documents
+  sbomcheck "$WORK"/truth/*.spdx.json "$WORK"/truth/*.cdx.json >"$WORK/truth/read"
+  sed "s#^$WORK/truth/##" "$WORK/truth/read"
+  "$WORK/venv/bin/python" "$ROOT/.ci/truth/validate.py" "$WORK"/truth/*.cdx.json
+  local doc
+  for doc in "$WORK"/truth/*.spdx.json "$WORK"/truth/*.cdx.json; do
+    SYFT_CHECK_FOR_APP_UPDATE=false syft convert -q "$doc" -o syft-json | jq -e '.artifacts | length > 10' >/dev/null
+  done
+  figure "SBOMs valid as SPDX 2.3 or CycloneDX 1.6 and read by grype and syft: $(wc -l <"$WORK/truth/read")"
+}
+
+# sbom_truth compares what the SBOMs say with what syft finds, packages and
+# files, both ways. A difference wants a line with its reason in allow.txt, and
+# a line wants a difference.
+sbom_truth() {
+  local folder image tag dir failed=0 allow=$ROOT/.ci/truth/allow.txt
+  : >"$WORK/truth/used"
+  while read -r folder image tag; do
     dir=$(one_tag "$folder" "$image" "$tag")
-    "$BIN/shudl-assemble" sbom --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
+    SYFT_CHECK_FOR_APP_UPDATE=false SYFT_FILE_METADATA_SELECTION=all SYFT_FILE_METADATA_DIGESTS=sha256 \
+      syft scan -q "oci-dir:$dir" -o "json=$WORK/truth/$folder.syft.json"
+    python3 "$ROOT/.ci/truth/compare.py" "$allow" "$image" "$WORK/truth/$folder.spdx.json" "$WORK/truth/$folder.syft.json" >"$WORK/truth/$folder.compared" || failed=1
+    figure "syft and SBOM: $(head -1 "$WORK/truth/$folder.compared")"
+    sed -n '/^  /p' "$WORK/truth/$folder.compared"
+    tail -1 "$WORK/truth/$folder.compared" | tr ' ' '\n' | grep -E '^[0-9]+$' >>"$WORK/truth/used" || true
+  done < <(tags)
+  # Reasons for what is no longer so.
+  grep -nE '^[^#]' "$allow" | cut -d: -f1 | LC_ALL=C sort >"$WORK/truth/lines"
+  LC_ALL=C sort -u "$WORK/truth/used" | LC_ALL=C comm -23 "$WORK/truth/lines" - | while read -r line; do
+    echo "allow.txt:$line is not needed: $(sed -n "${line}p" "$allow")"
+  done | tee "$WORK/truth/unneeded"
+  [ "$failed" = 0 ] && [ ! -s "$WORK/truth/unneeded" ]
+}
+
+# distro_packages compares names and versions of distro packages three times
+# over: the lock with the parents', the SBOM, and what syft found.
+distro_packages() {
+  local folder image tag
+  (cd "$ROOT" && "$BIN/shudl-assemble" plan --all --distro debian --platform linux/amd64 --format json >"$WORK/plan.json")
+  tags | while read -r folder image tag; do
     jq -r '.packages[] | select(any(.externalRefs[]?; .referenceType == "purl" and (.referenceLocator | startswith("pkg:deb/")))) | "\(.name) \(.versionInfo)"' \
       "$WORK/truth/$folder.spdx.json" | LC_ALL=C sort >"$WORK/truth/$folder.sbom"
-    SYFT_CHECK_FOR_APP_UPDATE=false syft scan -q "oci-dir:$dir" --override-default-catalogers dpkg -o json |
-      jq -r '.artifacts[] | select(.type == "deb") | "\(.name) \(.version)"' | LC_ALL=C sort >"$WORK/truth/$folder.syft"
+    jq -r '.artifacts[] | select(.type == "deb") | "\(.name) \(.version)"' "$WORK/truth/$folder.syft.json" | LC_ALL=C sort >"$WORK/truth/$folder.syft"
     locked_packages "$tag" | LC_ALL=C sort >"$WORK/truth/$folder.lock"
     figure "distro packages of $folder: lock $(wc -l <"$WORK/truth/$folder.lock"), SBOM $(wc -l <"$WORK/truth/$folder.sbom"), syft $(wc -l <"$WORK/truth/$folder.syft")"
     diff "$WORK/truth/$folder.lock" "$WORK/truth/$folder.sbom"
@@ -41,7 +85,7 @@ distro_packages() {
 }
 
 # package_files holds every file of a package to the package's own checksums,
-# in the unpacked image.
+# in the unpacked image, and the SBOM to who owns it.
 package_files() {
   local image n
   for image in "$WORK"/bundle/*/; do
@@ -50,6 +94,7 @@ package_files() {
     # What the recipe drops is not there; what is there must be equal.
     (cd "$image/rootfs" && md5sum -c --quiet --ignore-missing "$WORK/md5sums")
     figure "files of $(basename "$image") equal to their packages' checksums: $n"
+    python3 "$ROOT/.ci/truth/owners.py" "$WORK/truth/$(basename "$image").spdx.json" "$image/rootfs"
     [ "$n" -gt 100 ]
   done
 }
