@@ -66,8 +66,31 @@ YML
   return "$rc"
 }
 
+# push_registry pushes all images twice, as two users with one key, to two
+# fresh registries at the same address: all that is stored is the same, byte by
+# byte, signatures and the lists of referrers too.
 push_registry() {
   with_registry 15013 push_registry_and_verify
+  stored "$WORK/registry" >"$WORK/stored-a"
+  rm -rf "$WORK/registry"
+  with_registry 15013 push_registry_again
+  stored "$WORK/registry" >"$WORK/stored-b"
+  diff "$WORK/stored-a" "$WORK/stored-b"
+  diff "$WORK/a/refs-registry" "$WORK/b/refs-registry"
+  figure "two users with one key, two fresh registries at one address: $(wc -l <"$WORK/stored-a") files stored, byte-identical"
+  rm -rf "$WORK/registry"
+}
+
+# stored lists what a registry keeps in a folder, with digests: blobs, and
+# which of them are whose manifests, layers and tags. Uploads that were begun
+# are left out.
+stored() {
+  (cd "$1" && find . -type f -not -path '*/_uploads/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
+}
+
+push_registry_again() {
+  (cd "$WORK/b" && as_user 10202 077 Pacific/Chatham 1 "$BIN/shudl-assemble" push --all --distro debian \
+    --to 127.0.0.1:15013/shudl --output refs >"$WORK/b/refs-registry")
 }
 
 push_registry_and_verify() {

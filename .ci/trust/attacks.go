@@ -208,9 +208,9 @@ func noSignature(_ context.Context, child, _ *signed) error {
 	return nil
 }
 
-// mount performs an attack in a repository of its own, which has the child's
-// name, and returns what a reader is asked about.
-func (a attack) mount(ctx context.Context, row row, number int, child, base subject) (subject, error) {
+// mount performs an attack in the repository PREFIX/tools, which has the
+// child's name, and returns what a reader is asked about.
+func (a attack) mount(ctx context.Context, prefix string, child, base subject) (subject, error) {
 	there := registryAt(child.ref)
 	image, err := load(ctx, there, child.digest)
 	if err != nil {
@@ -223,7 +223,7 @@ func (a attack) mount(ctx context.Context, row row, number int, child, base subj
 	if err := a.apply(ctx, image, parent); err != nil {
 		return subject{}, fmt.Errorf("%s: %w", a.name, err)
 	}
-	to := repository{there.host, fmt.Sprintf("attack%d/%s-%s/tools", number, row.signer, row.format)}
+	to := repository{there.host, prefix + "/tools"}
 	digest, err := image.store(ctx, to, "1")
 	return subject{ref: to.String() + "@" + digest, digest: digest}, err
 }

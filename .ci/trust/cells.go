@@ -76,14 +76,13 @@ func (g gap) holds(c cell) bool {
 func gaps() []gap {
 	return []gap{
 		{signers: []string{"keyless"}, why: "push has no --keyless yet"},
-		{places: []string{"layout"}, why: "copy makes no layout of one tag yet"},
 		{formats: []string{"bundle"}, clients: []string{ours}, why: "verify reads no bundles yet"},
-		{commands: []string{"cyclonedx", "download"}, why: "CycloneDX is not attached yet"},
-		{formats: []string{"dual", "bundle"}, commands: []string{"tree"}, why: "CycloneDX is not attached yet"},
 		{places: []string{"layout"}, commands: []string{"tree", "download"},
 			why: "cosign reads layouts in verify and verify-attestation only"},
 		{places: []string{"layout"}, formats: []string{"bundle"}, clients: []string{cosign2},
 			why: "cosign 2 does not look for bundles in a layout"},
+		{places: []string{"layout"}, formats: []string{"bundle"}, clients: []string{cosign3}, commands: []string{"index"},
+			why: "cosign 3 looks for bundles of an image in a layout, not of an index"},
 	}
 }
 

@@ -30,8 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := err.(*exec.ExitError); ok { // of the command beside the servers
 		os.Exit(exit.ExitCode())
 	}
 	if err != nil {

@@ -77,7 +77,7 @@ func (w *world) attackAll(ctx context.Context, subjects map[row]map[string]subje
 	}
 	each(len(targets), func(i int) {
 		t := targets[i]
-		about, err := attacks()[t.attack].mount(ctx, t.row, t.attack, subjects[t.row]["child"], subjects[t.row]["base"])
+		about, err := w.mount(ctx, t.attack, t.row, subjects)
 		for _, r := range asked[t] {
 			answer, why := "WRONG", err
 			if err == nil {
@@ -94,6 +94,25 @@ func (w *world) attackAll(ctx context.Context, subjects map[row]map[string]subje
 	return answers, failures
 }
 
+// mount performs an attack on a row. That of a layout is performed in the
+// registry, and copied: a copy changes nothing.
+func (w *world) mount(ctx context.Context, number int, r row, subjects map[row]map[string]subject) (subject, error) {
+	in := r
+	if r.place == "layout" {
+		in.place = "registry"
+	}
+	// Each attack on each row has a repository to itself.
+	prefix := fmt.Sprintf("attack%d/%s-%s-%s", number, r.signer, r.place, r.format)
+	about, err := attacks()[number].mount(ctx, prefix, subjects[in]["child"], subjects[in]["base"])
+	if err != nil || r.place != "layout" {
+		return about, err
+	}
+	name, _, _ := strings.Cut(about.ref, "@")
+	dir := w.path("attacked/" + prefix)
+	_, err = output(ctx, w.env(), w.product.command, "copy", name+":1", "oci:"+dir)
+	return subject{ref: dir + "/tools", layout: true, digest: about.digest}, err
+}
+
 // answer asks one reader; a refusal is right for all but the control.
 func (w *world) answer(ctx context.Context, r refusal, s subject) (string, error) {
 	a := attacks()[r.attack]
@@ -102,7 +121,7 @@ func (w *world) answer(ctx context.Context, r refusal, s subject) (string, error
 		t = a.trust(w, t)
 	}
 	if r.reader == ours {
-		_, err := w.run(ctx, nil, append([]string{"verify", s.ref}, t.ours()...)...)
+		_, err := w.run(ctx, nil, append([]string{"verify", s.ours()}, t.ours()...)...)
 		status, err := exitStatus(err)
 		if err != nil || !slices.Contains(a.status, status) {
 			return "WRONG", errors.Join(fmt.Errorf("exit status %d, want one of %v", status, a.status), err)
