@@ -38,7 +38,7 @@ local_copies() {
   printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$WORK/copied/root.json"
   cosign verify --key "$key" --insecure-ignore-tlog=true --trusted-root "$WORK/copied/root.json" --local-image "$dir" >/dev/null
   cosign3 verify --key "$key" --insecure-ignore-tlog=true --private-infrastructure --local-image "$dir" >/dev/null
-  for type in spdxjson slsaprovenance1; do
+  for type in spdxjson cyclonedx slsaprovenance1; do
     cosign verify-attestation --type "$type" --key "$key" --insecure-ignore-tlog=true --trusted-root "$WORK/copied/root.json" --local-image "$dir" >/dev/null
     cosign3 verify-attestation --type "$type" --key "$key" --insecure-ignore-tlog=true --private-infrastructure --local-image "$dir" >/dev/null
   done

@@ -104,7 +104,7 @@ push_registry_and_verify() {
     image=$(crane digest --insecure "$ref")
     cosign verify --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
       --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
-    for type in spdxjson slsaprovenance1; do
+    for type in spdxjson cyclonedx slsaprovenance1; do
       cosign verify-attestation --type "$type" --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
         --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
     done
