@@ -136,3 +136,36 @@ func TestContractMistakes(t *testing.T) {
 		})
 	}
 }
+
+// Every image that is built in promises something, for each distro.
+func TestEveryImageHasAContract(t *testing.T) {
+	set, err := Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range Distros() {
+		images, err := set.Images(d, LinuxAMD64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, image := range images {
+			c, err := set.Contract(image.Ref, d, LinuxAMD64)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			restarts := false
+			for _, one := range c.Cases {
+				for _, s := range one.Steps {
+					restarts = restarts || s.Do == Restart
+				}
+			}
+			if len(image.Config.Volumes) > 0 && image.Config.Healthcheck != nil && !restarts {
+				t.Errorf("%s on %s has a volume, and no case restarts it", image.Ref, d)
+			}
+			if c.User != image.Config.User {
+				t.Errorf("%s on %s runs as %s, its contract says %s", image.Ref, d, image.Config.User, c.User)
+			}
+		}
+	}
+}

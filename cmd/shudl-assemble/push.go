@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ type makeFlags struct {
 	all                bool
 	to, from, compress string
 	sign               signFlags
-	merge              bool
+	merge, test        bool
 }
 
 func (a *app) push() *cobra.Command {
@@ -37,6 +38,9 @@ func (a *app) push() *cobra.Command {
 			"  shudl-assemble push --all --to ghcr.io/org/repo --keyless\n" +
 			"  shudl-assemble push --all --from oci:shudl-images --to ghcr.io/org/repo --key cosign.key",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from != "" && f.test {
+				return usage(errors.New("--test and --from exclude each other: run `shudl-assemble test --from` on what build left"))
+			}
 			if f.from != "" {
 				return a.handOver(cmd.Context(), args, f, cmd.Flags().Changed("platform"))
 			}
@@ -46,6 +50,7 @@ func (a *app) push() *cobra.Command {
 	a.makeFlags(cmd, &f)
 	f.sign.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.from, "from", "", "`oci:DIR` that build wrote, in a job without a key: everything in it is checked and hashed, nothing fetched, unpacked or built")
+	cmd.Flags().BoolVar(&f.test, "test", false, "hold each image to its contract before its tag moves, as test does, and attach the signed result")
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }
@@ -106,6 +111,9 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	}
 	var result assemble.Result
 	err = w.withLock(ctx, lock, func(o assemble.Options) (err error) {
+		if f.test {
+			o.Test = a.tester(w.set, w.distro)
+		}
 		o.Dest, o.Signer, o.Format, o.Merge, o.Compression = dest, by.signer, by.format, f.merge, compression
 		result, err = assemble.Run(ctx, o)
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/contract"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
@@ -142,4 +143,25 @@ func sandboxCommand() []string {
 		self = os.Args[0]
 	}
 	return []string{self, sandboxName}
+}
+
+// tester is push --test: what is not met goes to standard error.
+func (a *app) tester(set *recipes.Set, d recipes.Distro) assemble.Tester {
+	return func(ctx context.Context, image *recipes.Image, find contract.Source) ([]byte, error) {
+		reports, err := contract.Run(ctx, contract.Options{
+			Set: set, Distro: d, Platform: image.Platform, Refs: []recipes.Ref{image.Ref}, Source: find,
+			Command: sandboxCommand(), Progress: a.sink, Stderr: a.stderr,
+		})
+		for _, r := range reports {
+			for _, c := range r.Checks {
+				if !c.OK {
+					a.sink.Say("%s does not meet its contract: %s: %s", r.Image, c.Name, c.Found)
+				}
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return contract.Predicate(reports[0], image.Name)
+	}
 }

@@ -53,6 +53,10 @@ type Options struct {
 	// Merge keeps the platforms that a tag names and this run does not build.
 	Merge bool
 
+	// Test, where it is set, is asked before an image of this machine's
+	// platform is published; its error keeps the tag where it is.
+	Test Tester
+
 	// Jobs bounds what runs at a time; 0 means the number of processors.
 	Jobs     int
 	Progress progress.Sink

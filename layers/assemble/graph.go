@@ -28,6 +28,7 @@ type run struct {
 	by    map[place]*node
 
 	pool    *layers.Pool
+	testing chan struct{} // one test at a time
 	collect chan struct{} // bounds the trees that are being collected
 	program string        // identity of this program
 }
@@ -53,6 +54,7 @@ type node struct {
 	built  *image.Built
 	record record // what is kept beside the image
 	cached bool
+	tested []byte  // predicate of its test; nil where there was none
 	handed *handed // where another run made it
 
 	trees once[collected]
@@ -75,7 +77,7 @@ func newRun(o Options) (*run, error) {
 	}
 	r := &run{
 		Options: o, by: make(map[place]*node), program: program,
-		pool: layers.NewPool(o.Jobs), collect: make(chan struct{}, o.Jobs),
+		pool: layers.NewPool(o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
 	}
 	for _, p := range o.Platforms {
 		for _, ref := range o.Refs {

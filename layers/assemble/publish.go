@@ -21,6 +21,11 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 	if err := wait(ctx, before); err != nil {
 		return Image{}, err
 	}
+	for _, n := range nodes {
+		if err := n.test(ctx); err != nil {
+			return Image{}, err
+		}
+	}
 	result, release, err := r.release(nodes)
 	if err == nil {
 		err = nodes[0].sameIndex(result.Digest)
@@ -85,7 +90,7 @@ func (r *run) platform(n *node) publish.Image {
 		Platform:     n.image.Platform,
 		Manifest:     n.built.Manifest,
 		Blobs:        []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
-		Attestations: n.attestations(),
+		Attestations: append(n.attestations(), n.testResult()...),
 	}
 	for _, l := range n.built.Layers {
 		img.Blobs = append(img.Blobs, r.blob(n, l))

@@ -92,7 +92,7 @@ func (m *member) start(ctx context.Context, cmd []string) error {
 
 // patience is how long a container that ends by itself may take where the
 // contract says nothing.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // ends waits for the end and holds status and log.
 func (m *member) ends(ctx context.Context) error {

@@ -130,6 +130,10 @@ func shorten(text string) string {
 // maxBody is the most that is read of an answer, in bytes.
 const maxBody = 16 << 20
 
+// textFormat asks, as Prometheus can, for its own text format first
+// and not for OpenMetrics, which some servers prefer.
+const textFormat = "text/plain;version=0.0.4,*/*;q=0.1"
+
 // request asks from outside of the container and hands the answer on.
 func request(ctx context.Context, s recipes.Step, then func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
@@ -141,6 +145,9 @@ func request(ctx context.Context, s recipes.Step, then func([]byte) error) error
 	q, err := http.NewRequestWithContext(ctx, method, s.URL, strings.NewReader(s.Data))
 	if err != nil {
 		return err
+	}
+	if s.Do == recipes.Metrics {
+		q.Header.Set("Accept", textFormat)
 	}
 	for _, h := range s.Headers {
 		q.Header.Set(h.Name, h.Value)
