@@ -55,7 +55,30 @@ func Check(document []byte, want Expected) error {
 	if base != want.Base {
 		return fmt.Errorf("%w: its parent is %q there, not %q", ErrOther, base, want.Base)
 	}
+	if err := filesOwned(doc); err != nil {
+		return err
+	}
 	return compareArtifacts(have, want.Artifacts)
+}
+
+// filesOwned says whether each file is contained in a package.
+func filesOwned(doc *spdx.Document) error {
+	packages := map[common.ElementID]bool{}
+	for _, p := range doc.Packages {
+		packages[p.PackageSPDXIdentifier] = true
+	}
+	owned := map[common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r.Relationship == common.TypeRelationshipContains && packages[r.RefA.ElementRefID] {
+			owned[r.RefB.ElementRefID] = true
+		}
+	}
+	for _, f := range doc.Files {
+		if !owned[f.FileSPDXIdentifier] {
+			return fmt.Errorf("SPDX document: the file %s belongs to no package", f.FileName)
+		}
+	}
+	return nil
 }
 
 func compareArtifacts(have map[string]*spdx.Package, locked []recipes.Artifact) error {

@@ -1,7 +1,9 @@
 package sbom_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,6 +60,16 @@ func TestCheckRefuses(t *testing.T) {
 				t.Errorf("%v, want %s", err, test.says)
 			}
 		})
+	}
+	// A file whose package gives it away belongs to nobody.
+	_, doc := describe(t, input(t, postgresql()))
+	contains := fmt.Sprintf(`"relatedSpdxElement":"SPDXRef-%s","relationshipType":"CONTAINS"`, doc.Files[0].FileSPDXIdentifier)
+	if !bytes.Contains(raw, []byte(contains)) {
+		t.Fatalf("no %s", contains)
+	}
+	orphan := bytes.ReplaceAll(raw, []byte(contains), []byte(strings.Replace(contains, "CONTAINS", "OTHER", 1)))
+	if err := sbom.Check(orphan, expected()); err == nil || !strings.Contains(err.Error(), "belongs to no package") {
+		t.Errorf("a file of no package: %v", err)
 	}
 	if err := sbom.Check([]byte(`{"spdxVersion":"SPDX-2.2"}`), expected()); err == nil {
 		t.Error("not an SBOM of ours, and taken")
