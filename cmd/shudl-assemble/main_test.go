@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,7 +34,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SHARED", shared)
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"keypair": keyPair, "lock-of-files": lockOfFiles},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"keypair": keyPair, "lock-of-files": lockOfFiles, "exits": exits, "corrupt": corrupt,
+		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "shared":
@@ -42,6 +47,47 @@ func TestScripts(t *testing.T) {
 			return false, os.ErrInvalid
 		},
 	})
+}
+
+// exits is the script command `exits STATUS ARG...`: it runs the program, which
+// must end with that status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS ARG...")
+	}
+	err := ts.Exec("shudl-assemble", args[1:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// corrupt is the script command `corrupt DIR`: it puts another file in the
+// place of every object of the store in DIR.
+func corrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: corrupt DIR")
+	}
+	objects, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "sha256", "*", "*"))
+	ts.Check(err)
+	if len(objects) == 0 {
+		ts.Fatalf("no objects in %s", args[0])
+	}
+	for _, name := range objects {
+		data, err := os.ReadFile(name)
+		ts.Check(err)
+		ts.Check(os.Remove(name)) // a layout may have it by a hard link
+		if len(data) > 0 {
+			data[len(data)/2] ^= 1
+		}
+		ts.Check(os.WriteFile(name, data, 0o444))
+	}
 }
 
 // keyPair is the script command `keypair NAME [PASSWORD]`: it makes NAME.key

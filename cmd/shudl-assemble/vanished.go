@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
 	"github.com/shudl/shudl-assemble/rootfs/resolve"
 )
 
@@ -16,7 +18,7 @@ func (w *work) withLock(ctx context.Context, lock *recipes.Lock, do func(assembl
 	if err != nil {
 		return err
 	}
-	err = do(o)
+	err = w.healed(func() error { return do(o) })
 	if !resolve.Vanished(err) || w.app.locked || w.app.offline {
 		return err
 	}
@@ -34,5 +36,21 @@ func (w *work) withLock(ctx context.Context, lock *recipes.Lock, do func(assembl
 	if o, err = w.options(result.Lock); err != nil {
 		return err
 	}
-	return do(o)
+	return w.healed(func() error { return do(o) })
+}
+
+// healed does work again where it met an object of the store that did not hold
+// what its name says: that one has been removed, and is now fetched or made
+// anew. An object that stays corrupt is an error.
+func (w *work) healed(do func() error) error {
+	met := map[recipes.Digest]bool{}
+	for {
+		err := do()
+		var corrupt *fetch.CorruptError
+		if !errors.As(err, &corrupt) || met[corrupt.Want] {
+			return err
+		}
+		met[corrupt.Want] = true
+		w.app.sink.Say("%v: it is made again", corrupt)
+	}
 }
