@@ -197,7 +197,7 @@ func TestCheckScripts(t *testing.T) {
 		switch {
 		case c.bad == "" && err != nil:
 			t.Errorf("%+v: %v", c, err)
-		case c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad) || !strings.Contains(err.Error(), "package "+c.name)):
+		case c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)):
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -74,15 +74,15 @@ func activations() []string { return []string{"ldconfig"} }
 func CheckScripts(c *Contents) error {
 	for _, name := range []string{"config", "preinst", "postinst"} {
 		if text, ok := c.Scripts[name]; ok && !idle(text) && !listed(c.Name, name) {
-			return fmt.Errorf("package %s %s has a %s script that nothing stands in for: read it (dpkg-deb --ctrl-tarfile), declare in the recipe what it makes, "+
-				"and add a row to standIns in rootfs/deb/scripts.go; or exclude the package", c.Name, c.Version, name)
+			return fmt.Errorf("its %s script has nothing that stands in for it: read it (dpkg-deb --ctrl-tarfile), declare in the recipe what it makes, "+
+				"and add a row to standIns in rootfs/deb/scripts.go; or exclude the package", name)
 		}
 	}
 	for line := range strings.Lines(c.Triggers) {
 		f := strings.Fields(line)
 		if len(f) == 2 && strings.HasPrefix(f[0], "activate") && !slices.Contains(activations(), f[1]) {
-			return fmt.Errorf("package %s %s sets off the trigger %s, which nothing stands in for: see which package answers it, declare in the recipe what that makes, "+
-				"and add it to activations in rootfs/deb/scripts.go", c.Name, c.Version, f[1])
+			return fmt.Errorf("it sets off the trigger %s, which nothing stands in for: see which package answers it, declare in the recipe what that makes, "+
+				"and add it to activations in rootfs/deb/scripts.go", f[1])
 		}
 	}
 	return nil

@@ -205,6 +205,28 @@ func TestANewerIndexHasTakenTheName(t *testing.T) {
 	}
 }
 
+// Whatever makes a lock be resolved anew leaves it on its branch; another one
+// is taken only where it is asked for, and then for everything.
+func TestALockStaysOnItsBranch(t *testing.T) {
+	o := alpineOptions(t, shared(t))
+	set := alpineSet(t)
+	old := mustLock(t, set, nil, o).Lock
+	o.Release, o.Refresh = "", true
+	if r := mustLock(t, set, old, o); r.Lock.Release != "v3.19" || len(r.Changes) > 0 {
+		t.Errorf("release %s, changes %v", r.Lock.Release, r.Changes)
+	}
+	o.Release, o.Refresh, o.Locked = "v3.18", false, true
+	var outdated *OutdatedError
+	if _, err := Lock(t.Context(), set, old, recipes.Alpine, o); !errors.As(err, &outdated) || !strings.Contains(err.Error(), "v3.18, the lock is of v3.19") {
+		t.Errorf("--locked: %v", err)
+	}
+	o.Locked = false
+	var missing *fetch.MirrorError
+	if _, err := Lock(t.Context(), set, old, recipes.Alpine, o); !errors.As(err, &missing) || !strings.HasPrefix(missing.Path, "v3.18/") {
+		t.Errorf("another branch: %v", err)
+	}
+}
+
 // A changed encoder or Go version changes the lock, and --locked says so.
 func TestToolsAreLocked(t *testing.T) {
 	o := alpineOptions(t, shared(t))

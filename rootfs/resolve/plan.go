@@ -38,6 +38,11 @@ func plan(set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*jo
 		j.reasons = append(j.reasons, "everything is resolved anew")
 		return j, j.all()
 	}
+	if was := branch(old); was != "" && was != o.Release {
+		j.reasons = append(j.reasons, fmt.Sprintf("it is asked for %s, the lock is of %s", o.Release, was))
+		j.Refresh = true
+		return j, j.all()
+	}
 	outdated, err := old.Check(set, recipes.Platforms()...)
 	if err != nil {
 		return nil, err

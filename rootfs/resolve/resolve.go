@@ -4,6 +4,7 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type Options struct {
 	Images []recipes.Ref
 	// Platforms must be locked; nil means all.
 	Platforms []recipes.Platform
-	// Release is the branch or suite of the distro; "" is DefaultRelease.
+	// Release is the branch or suite of the distro; "" is that of the lock,
+	// or DefaultRelease where there is none.
 	Release string
 	// Keyring is a folder with more public keys; "" is none.
 	Keyring string
@@ -51,6 +53,24 @@ func DefaultRelease(d recipes.Distro) string {
 		return "v3.24"
 	}
 	return "trixie"
+}
+
+// branch is the branch or suite that a lock was resolved from; "" where it
+// names none.
+func branch(l *recipes.Lock) string {
+	if l == nil {
+		return ""
+	}
+	for _, ix := range l.Indexes {
+		folders := strings.Split(ix.Path, "/")
+		switch {
+		case ix.Archive == fetch.Alpine:
+			return folders[0] // v3.24/main/…
+		case ix.Archive == fetch.Debian && len(folders) > 1:
+			return folders[1] // dists/trixie/…
+		}
+	}
+	return ""
 }
 
 // OutdatedError says that a lock would have to change, and must not.
@@ -82,7 +102,7 @@ type Result struct {
 // What is missing is resolved against the indexes that old was resolved from;
 // where these are gone, everything that old holds is resolved anew.
 func Lock(ctx context.Context, set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*Result, error) {
-	o, err := o.complete(set, d)
+	o, err := o.complete(set, old, d)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +124,7 @@ func Lock(ctx context.Context, set *recipes.Set, old *recipes.Lock, d recipes.Di
 }
 
 // complete fills in defaults.
-func (o Options) complete(set *recipes.Set, d recipes.Distro) (Options, error) {
+func (o Options) complete(set *recipes.Set, old *recipes.Lock, d recipes.Distro) (Options, error) {
 	var err error
 	if o.Images == nil {
 		if o.Images, err = set.Select(nil, true, d); err != nil {
@@ -115,7 +135,7 @@ func (o Options) complete(set *recipes.Set, d recipes.Distro) (Options, error) {
 		o.Platforms = recipes.Platforms()
 	}
 	if o.Release == "" {
-		o.Release = DefaultRelease(d)
+		o.Release = cmp.Or(branch(old), DefaultRelease(d))
 	}
 	if o.Now.IsZero() {
 		o.Now = time.Now()

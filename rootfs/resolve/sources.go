@@ -32,7 +32,9 @@ func (j *job) others(r *result, layer recipes.Layer) []find {
 	}
 	for _, src := range layer.Tarballs {
 		if !src.APKRoot {
-			add(fmt.Sprint("tarball ", src.Name, src.URL, src.Archive, src.Path, src.Release, r.image.Platform), func(ctx context.Context) (recipes.Artifact, error) {
+			// Its sha256 and licence are the recipe's word, and count for each.
+			key := fmt.Sprintf("tarball %q", []string{src.Name, src.Version, src.License, src.URL, src.Archive, src.Path, src.Release, string(src.SHA256), string(r.image.Platform)})
+			add(key, func(ctx context.Context) (recipes.Artifact, error) {
 				return j.tarball(ctx, f, r.image.Platform, src, layer.Name)
 			})
 		}
@@ -59,7 +61,8 @@ func (j *job) others(r *result, layer recipes.Layer) []find {
 		})
 	}
 	for _, src := range layer.Go {
-		add("go "+src.Package+"@"+src.Version, func(ctx context.Context) (recipes.Artifact, error) {
+		// Each recipe has module files of its own.
+		add("go "+r.image.Name+" "+src.Package+"@"+src.Version+" "+src.License, func(ctx context.Context) (recipes.Artifact, error) {
 			if a, ok := j.known(r.image, layer.Name, recipes.KindGo, src.Package, src.Version, src.License); ok {
 				return a, nil
 			}
