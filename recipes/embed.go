@@ -32,7 +32,12 @@ func Open(dir string) (*Set, error) {
 		return nil, fmt.Errorf("recipes cannot be read: %w", err)
 	}
 	defer root.Close()
-	return load(root.FS(), filepath.ToSlash(filepath.Clean(dir)))
+	set, err := load(root.FS(), filepath.ToSlash(filepath.Clean(dir)))
+	var mistakes Errors
+	if err != nil && !errors.As(err, &mistakes) { // which name their files
+		err = fmt.Errorf("%s: %w", dir, err)
+	}
+	return set, err
 }
 
 // LockPath is where the lock of a distro stands: beside the recipes of a

@@ -234,11 +234,35 @@ func (s *Set) unknown(ref Ref, d Distro, streams []string) error {
 	case len(streams) == 1 && streams[0] == "":
 		return fmt.Errorf("image %s has no streams: leave out :%s", ref.Name, ref.Stream)
 	case len(streams) > 0:
-		return fmt.Errorf("image %s has no stream %q for %s: there are %s", ref.Name, ref.Stream, d, strings.Join(streams, ", "))
+		return fmt.Errorf("image %s has no stream %q for %s: there are %s%s", ref.Name, ref.Stream, d, strings.Join(streams, ", "), s.elsewhere(ref, d))
 	case slices.Contains(s.names, ref.Name):
-		return fmt.Errorf("image %s is not made for %s", ref.Name, d)
+		return fmt.Errorf("image %s is not made for %s%s", ref.Name, d, s.elsewhere(ref, d))
 	}
-	return fmt.Errorf("there is no image %q: there are %s", ref.Name, strings.Join(s.names, ", "))
+	return fmt.Errorf("there is no image %q: there are %s", ref.Name, strings.Join(s.made(d), ", "))
+}
+
+// elsewhere says that another distro has the image.
+func (s *Set) elsewhere(ref Ref, d Distro) string {
+	for _, other := range Distros() {
+		for _, image := range s.images[world{other, LinuxAMD64}] {
+			if other != d && image.Name == ref.Name && (ref.Stream == "" || ref.Stream == image.Stream) {
+				return fmt.Sprintf(": --distro %s has it", other)
+			}
+		}
+	}
+	return ""
+}
+
+// made lists the names of the images that are made for a distro.
+func (s *Set) made(d Distro) []string {
+	var names []string
+	for _, image := range s.images[world{d, LinuxAMD64}] {
+		if !slices.Contains(names, image.Name) {
+			names = append(names, image.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Chain gives an image with its ancestors, the base first.
@@ -267,7 +291,7 @@ func (s *Set) Select(args []string, all bool, d Distro) ([]Ref, error) {
 		return nil, err
 	}
 	if !all && len(args) == 0 {
-		return nil, fmt.Errorf("name at least one image, or say --all: there are %s", strings.Join(s.names, ", "))
+		return nil, fmt.Errorf("name at least one image, or say --all: there are %s", strings.Join(s.made(d), ", "))
 	}
 	if all && len(args) > 0 {
 		return nil, fmt.Errorf("name images or say --all, not both")

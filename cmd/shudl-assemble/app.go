@@ -68,6 +68,12 @@ func (a *app) root() *cobra.Command {
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return usage(err)
+			}
+			if a.jobs < 0 {
+				return usage(fmt.Errorf("--jobs %d: it is a number of jobs, or 0 for one for each processor", a.jobs))
+			}
 			return a.startProgress()
 		},
 	}

@@ -35,6 +35,9 @@ func (a *app) cacheDU() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if a.output != "" && a.output != "text" && a.output != "json" {
+				return usage(fmt.Errorf("--output %s: it is text or json", a.output))
+			}
 			if a.output == "json" {
 				return json.NewEncoder(a.stdout).Encode(u)
 			}
@@ -64,6 +67,9 @@ func (a *app) cacheGC() *cobra.Command {
 				return err
 			}
 			o.MaxBytes = maxSize * 1e6
+			if o.MaxAge <= 0 { // all of it; zero would mean the default
+				o.MaxAge = time.Nanosecond
+			}
 			r, err := s.GC(cmd.Context(), o)
 			if err != nil {
 				return err

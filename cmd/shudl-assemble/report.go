@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"strings"
 
@@ -42,7 +43,7 @@ func help(err error) []string {
 		}
 	case errors.Is(err, keyless.ErrIdentity):
 		return keyless.Ways()
-	case errors.Is(err, publish.ErrPermission):
+	case errors.Is(err, publish.ErrPermission) && !errors.Is(err, fs.ErrPermission): // a registry's, not a folder's
 		return []string{"log in with `docker login`, `podman login` or a credential helper; in GitHub Actions give the job `packages: write`"}
 	case errors.As(err, &wrong):
 		return []string{"`shudl-assemble help` lists the commands, `shudl-assemble help COMMAND` their flags"}

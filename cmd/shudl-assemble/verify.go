@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -97,14 +98,19 @@ func keyFlag(cmd *cobra.Command, key *string) {
 
 // publicKey reads a public key, the user's own where none is named.
 func publicKey(path string) (crypto.PublicKey, error) {
+	own := ""
 	if path == "" {
 		dir, err := attest.UserKeyDir()
 		if err != nil {
 			return nil, err
 		}
-		path = filepath.Join(dir, attest.PublicKeyFile)
+		own = filepath.Join(dir, attest.PublicKeyFile)
+		path = own
 	}
 	public, err := attest.LoadPublicKey(path)
+	if path == own && errors.Is(err, fs.ErrNotExist) {
+		return nil, usage(fmt.Errorf("this user has no signing key yet (%s): name the public key of who signed by --key FILE", own))
+	}
 	if err != nil {
 		return nil, usage(fmt.Errorf("--key: %w", err))
 	}
