@@ -21,9 +21,14 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command as a user would: testdata/script/*.txtar.
 // Conditions: [shared] where the shared Alpine data lies beside the
-// repository (SHARED names it), [network] where SHUDL_TEST_NETWORK=1.
+// repository (SHARED names it, ALPINE_RECIPES the tests' recipes that it
+// serves), [network] where SHUDL_TEST_NETWORK=1.
 func TestScripts(t *testing.T) {
 	shared := sharedAlpine(t)
+	recipes, err := filepath.Abs("../../rootfs/resolve/testdata/alpine")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -32,10 +37,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
 			e.Setenv("GOPROXY", "off")
 			e.Setenv("SHARED", shared)
+			e.Setenv("ALPINE_RECIPES", recipes)
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"keypair": keyPair, "lock-of-files": lockOfFiles, "exits": exits, "corrupt": corrupt,
+			"keypair": keyPair, "lock-of-files": lockOfFiles, "exits": exits, "corrupt": corrupt, "copy-tree": copyTree, "flip": flip,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -88,6 +94,25 @@ func corrupt(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(os.WriteFile(name, data, 0o444))
 	}
+}
+
+// copyTree is the script command `copy-tree FROM TO`.
+func copyTree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: copy-tree FROM TO")
+	}
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
+}
+
+// flip is the script command `flip FROM TO`: a copy that has one bit changed.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FROM TO")
+	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	data[len(data)/2] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o644))
 }
 
 // keyPair is the script command `keypair NAME [PASSWORD]`: it makes NAME.key
