@@ -83,7 +83,7 @@ func (w *world) pushAll(ctx context.Context) (map[row]map[string]subject, error)
 	}
 	subjects := map[row]map[string]subject{}
 	for r := range rows {
-		pushed, err := w.push(ctx, r.signer, r.place, r.format)
+		pushed, err := w.push(ctx, r)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -27,14 +28,29 @@ type trustIn struct {
 	identity, issuer string
 }
 
-// flags are cosign's.
-func (t trustIn) flags() []string {
+// flags are cosign's. A classic signature has room for a timestamp and none
+// for an entry of Rekor's second version; and version 2 takes a trusted root
+// for attestations in bundles only, else the certificates themselves.
+func (t trustIn) flags(name string, classic bool) []string {
 	if t.key != "" {
 		return []string{"--key", t.key, "--trusted-root", t.root, "--insecure-ignore-tlog=true"}
 	}
 	// Fulcio is started without a log of certificates.
-	return []string{"--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer, "--trusted-root", t.root,
+	flags := []string{"--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer,
 		"--use-signed-timestamps", "--insecure-ignore-sct"}
+	if classic {
+		flags = append(flags, "--insecure-ignore-tlog=true")
+	}
+	if classic && name == cosign2 {
+		dir := filepath.Dir(t.root)
+		return append(flags, "--ca-roots", dir+"/fulcio.crt", "--timestamp-certificate-chain", dir+"/tsa.crt")
+	}
+	return append(flags, "--trusted-root", t.root)
+}
+
+// readsClassic says whether a client reads the classic form.
+func (c client) readsClassic(command, format string, s subject) bool {
+	return format == "classic" || s.layout && format == "dual" && (c.name == cosign2 || command == "index")
 }
 
 // subject is what a client is asked about: an image in a registry, or the one
@@ -89,16 +105,17 @@ func predicateTypes() map[string]string {
 // ask runs a command of cosign's on a subject and holds its answer to what it
 // was asked.
 func (c client) ask(ctx context.Context, env []string, command, format string, t trustIn, s subject) error {
+	flags := t.flags(c.name, c.readsClassic(command, format, s))
 	switch command {
 	case "verify", "index":
-		out, err := output(ctx, env, c.path, append(append([]string{"verify"}, t.flags()...), s.args()...)...)
+		out, err := output(ctx, env, c.path, append(append([]string{"verify"}, flags...), s.args()...)...)
 		if err != nil {
 			return err
 		}
 		return saysDigest(out, s)
 	case "spdx", "cyclonedx", "slsa":
 		name := map[string]string{"spdx": "spdxjson", "cyclonedx": "cyclonedx", "slsa": "slsaprovenance1"}[command]
-		out, err := output(ctx, env, c.path, append(append([]string{"verify-attestation", "--type", name}, t.flags()...), s.args()...)...)
+		out, err := output(ctx, env, c.path, append(append([]string{"verify-attestation", "--type", name}, flags...), s.args()...)...)
 		if err != nil {
 			return err
 		}

@@ -116,7 +116,11 @@ func (w *world) mount(ctx context.Context, number int, r row, subjects map[row]m
 // answer asks one reader; a refusal is right for all but the control.
 func (w *world) answer(ctx context.Context, r refusal, s subject) (string, error) {
 	a := attacks()[r.attack]
-	t := w.trusts(r.row.signer, r.row.place)
+	place := r.row.place
+	if place == "layout" {
+		place = "registry" // where it was signed, before it was copied
+	}
+	t := w.trusts(r.row.signer, place)
 	if a.trust != nil {
 		t = a.trust(w, t)
 	}

@@ -70,33 +70,61 @@ func (w *world) prepare(ctx context.Context) error {
 }
 
 // destination is where a row of the table was pushed.
-func (w *world) destination(signer, place, format string) string {
-	switch place {
+func (w *world) destination(r row) string {
+	name := r.signer + "-" + r.format
+	switch r.place {
 	case "registry":
-		return plainRegistry + "/" + signer + "-" + format
+		return plainRegistry + "/" + name
 	case "referrers":
-		return referrersRegistry + "/" + signer + "-" + format
+		return referrersRegistry + "/" + name
 	}
-	return "oci:" + w.path("layouts/"+signer+"-"+format)
+	return "oci:" + w.path("layouts/"+name)
 }
 
-// signing is the flags and the environment with which the product signs. On
-// each place it finds its identity in another way.
-func (w *world) signing(signer, format string) (flags, env []string) {
-	return []string{"--key", w.key + ".key", "--sign-format", format}, nil
+// identityAt is who signs on a place, without a key: in each the product finds
+// its identity in another way.
+func identityAt(place string) string {
+	return map[string]string{"registry": "gitlab", "referrers": "github", "layout": "email"}[place]
+}
+
+// signing is the flags and the environment with which the product signs.
+func (w *world) signing(r row) (flags, env []string, err error) {
+	flags = []string{"--sign-format", r.format}
+	if r.signer == "key" {
+		return append(flags, "--key", w.key+".key"), nil, nil
+	}
+	flags = append(flags, "--keyless", "--signing-config", w.path("signing_config.json"), "--trusted-root", w.path("trusted_root.json"))
+	kind := identityAt(r.place)
+	token, err := w.issuer.sign(w.issuer.known[kind], "sigstore")
+	switch kind {
+	case "github":
+		env = []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + w.issuer.of(kind) + "/request?api-version=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + requestToken}
+	case "gitlab":
+		env = []string{"SIGSTORE_ID_TOKEN=" + token}
+	default:
+		flags = append(flags, "--identity-token", token)
+	}
+	return flags, env, err
 }
 
 // trusts is what a reader trusts who takes a signer's images.
 func (w *world) trusts(signer, place string) trustIn {
-	return trustIn{key: w.key + ".pub", root: w.path("key_root.json")}
+	if signer == "key" {
+		return trustIn{key: w.key + ".pub", root: w.path("key_root.json")}
+	}
+	kind := identityAt(place)
+	return trustIn{root: w.path("trusted_root.json"), identity: w.issuer.known[kind].subject, issuer: w.issuer.of(kind)}
 }
 
 // push pushes all images to one place and returns a subject for each: "index",
 // "verify", which is an image of that index or, in a layout, the child, and in
 // a registry "child" and "base".
-func (w *world) push(ctx context.Context, signer, place, format string) (map[string]subject, error) {
-	to := w.destination(signer, place, format)
-	flags, env := w.signing(signer, format)
+func (w *world) push(ctx context.Context, r row) (map[string]subject, error) {
+	to := w.destination(r)
+	flags, env, err := w.signing(r)
+	if err != nil {
+		return nil, err
+	}
 	refs := map[string]string{}
 	for _, images := range w.images() {
 		args := append([]string{"push"}, images...)
@@ -110,7 +138,7 @@ func (w *world) push(ctx context.Context, signer, place, format string) (map[str
 			refs[name] = strings.TrimSpace(string(line))
 		}
 	}
-	if place == "layout" {
+	if r.place == "layout" {
 		return w.layouts(ctx, to, refs)
 	}
 	index, err := parseSubject(refs["base-debian"])
