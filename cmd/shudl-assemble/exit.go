@@ -16,6 +16,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/resolve"
@@ -52,12 +53,12 @@ func statuses() []statusMeaning {
 	return []statusMeaning{
 		{statusDone, "done"},
 		{statusFailed, "failed"},
-		{statusUsage, "wrong usage, or a mistake in a recipe"},
+		{statusUsage, "wrong usage, or a mistake in a recipe or policy"},
 		{statusPermission, "authentication or permission is missing"},
 		{statusNotSigned, "the image is not signed"},
 		{statusNoTag, "there is no such tag"},
-		{statusNoMatch, "no signature is by this key"},
-		{statusAttestation, "the SBOM or another attestation is missing or wrong"},
+		{statusNoMatch, "no signature is by one who may sign"},
+		{statusAttestation, "the SBOM, the provenance or the base is missing or wrong"},
 		{statusOutdated, "the lock is out of date"},
 		{statusNotSame, "the build is not reproducible: a tag that never moves has another digest, or reproduce made other bytes, or an image is not what its recipe and lock make"},
 		{statusOverBudget, "a budget, policy or contract is not met"},
@@ -103,7 +104,8 @@ func statusOf(err error) status {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return statusInterrupted
 	case errors.As(err, &wrong), errors.As(err, &recipe), errors.As(err, &inputs),
-		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired), errors.Is(err, keyless.ErrConfig):
+		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired),
+		errors.Is(err, keyless.ErrConfig), errors.Is(err, trust.ErrConfig):
 		return statusUsage
 	case errors.Is(err, assemble.ErrStatement):
 		return statusAttestation
@@ -121,7 +123,7 @@ func statusOf(err error) status {
 		return statusOutdated
 	case errors.Is(err, publish.ErrMoved), errors.Is(err, reproduce.ErrDiffers), errors.Is(err, image.ErrOther):
 		return statusNotSame
-	case errors.As(err, &budget), errors.As(err, &unmet):
+	case errors.As(err, &budget), errors.As(err, &unmet), errors.Is(err, verify.ErrPolicy):
 		return statusOverBudget
 	}
 	return statusFailed

@@ -14,6 +14,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -35,6 +36,9 @@ func TestStatusOf(t *testing.T) {
 		{publish.ErrNoTag, 11},
 		{verify.ErrNoMatch, 12},
 		{verify.ErrAttestation, 13},
+		{verify.ErrPolicy, 22},
+		{verify.ErrContent, 1},
+		{trust.ErrConfig, 2},
 		{&resolve.OutdatedError{}, 20},
 		{errMoved, 20},
 		{publish.ErrMoved, 21},

@@ -11,13 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
-	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
 func (a *app) reproduce() *cobra.Command {
-	var key string
+	var trusted trustFlags
 	var cold bool
 	cmd := &cobra.Command{
 		Use:   "reproduce REF",
@@ -32,21 +31,22 @@ func (a *app) reproduce() *cobra.Command {
 			"  shudl-assemble reproduce oci:shudl-images/postgresql:17-debian",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.reproduceImage(cmd.Context(), args[0], key, cold)
+			return a.reproduceImage(cmd.Context(), args[0], trusted, cold)
 		},
 	}
 	f := cmd.Flags()
 	a.fetchFlags(f)
 	f.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
 	f.StringVar(&a.platforms, "platform", "", "of an index: linux/amd64 or linux/arm64 (default: all that it has)")
-	f.StringVar(&key, "key", "", "public key `FILE` in PEM that must have signed the provenance (default: the signature is not checked)")
+	trusted.add(f)
+	f.Lookup("key").Usage = "public key `FILE` in PEM, or env://NAME (default: who signed the provenance is not checked)"
 	f.BoolVar(&cold, "cold", false, "download everything again too")
 	f.StringVar(&a.output, "output", "", "text or json (default: text)")
 	return cmd
 }
 
-func (a *app) reproduceImage(ctx context.Context, ref, key string, cold bool) error {
-	o, err := a.reproduceOptions(key, cold)
+func (a *app) reproduceImage(ctx context.Context, ref string, trusted trustFlags, cold bool) error {
+	o, err := a.reproduceOptions(trusted, cold)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (a *app) reproduceImage(ctx context.Context, ref, key string, cold bool) er
 		return err
 	}
 	if !published.Signed() {
-		a.sink.Say("the signature of the provenance was not checked: --key FILE holds it against a public key")
+		a.sink.Say("the signature of the provenance was not checked: --key FILE, --certificate-identity or --policy say who may have signed it")
 	}
 	a.distro, a.platforms = string(published.Distro()), "all"
 	w, err := a.start(ctx, []string{published.Ref().String()}, false)
@@ -75,7 +75,7 @@ func (a *app) reproduceImage(ctx context.Context, ref, key string, cold bool) er
 	return errors.Join(writeReproduction(a.stdout, report, a.output), err)
 }
 
-func (a *app) reproduceOptions(key string, cold bool) (o reproduce.Options, err error) {
+func (a *app) reproduceOptions(trusted trustFlags, cold bool) (o reproduce.Options, err error) {
 	if a.output != "" && a.output != "text" && a.output != "json" {
 		return o, usage(fmt.Errorf("--output %s: it is text or json", a.output))
 	}
@@ -87,12 +87,10 @@ func (a *app) reproduceOptions(key string, cold bool) (o reproduce.Options, err 
 			return o, err
 		}
 	}
-	if key != "" {
-		if o.Key, err = attest.LoadPublicKey(key); err != nil {
-			return o, usage(fmt.Errorf("--key: %w", err))
-		}
+	if trusted != (trustFlags{}) {
+		o.Rules, err = trusted.rules()
 	}
-	return o, nil
+	return o, err
 }
 
 // anew are the options of a build that finds nothing ready, in a store that

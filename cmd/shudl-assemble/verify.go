@@ -2,56 +2,99 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/sbom"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
 func (a *app) verify() *cobra.Command {
-	var key string
-	var content bool
+	var f trustFlags
+	var layers, noChain bool
 	cmd := &cobra.Command{
 		Use:     "verify REF...",
-		Short:   "Check signature, SBOM and content; exit status 0 only if all hold",
-		Example: "  shudl-assemble verify oci:shudl-images/postgresql:17-debian\n  shudl-assemble verify ghcr.io/org/repo/postgresql:17 --key cosign.pub",
+		Short:   "Check signatures, SBOM, provenance, bases and content; exit status 0 only if all hold",
+		Long:    verifyHelp,
+		Example: verifyExample,
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.output != "" && a.output != "text" && a.output != "json" {
-				return usage(fmt.Errorf("--output %s: it is text or json", a.output))
+			if a.output != "" && a.output != "table" && a.output != "json" {
+				return usage(fmt.Errorf("--output %s: it is table or json", a.output))
 			}
-			public, err := publicKey(key)
+			rules, err := f.rules()
 			if err != nil {
 				return err
 			}
-			return a.verifyAll(cmd.Context(), args, verify.Options{Key: public, Layers: content})
+			return a.verifyAll(cmd.Context(), args, verify.Options{Rules: rules, Layers: layers, NoChain: noChain})
 		},
 	}
-	keyFlag(cmd, &key)
-	cmd.Flags().BoolVar(&content, "layers", false, "read and hash every layer too")
-	cmd.Flags().StringVar(&a.output, "output", "", "text or json (default: text)")
+	f.add(cmd.Flags())
+	cmd.Flags().BoolVar(&layers, "layers", false, "read every layer, hash it, and unpack it to its diffID")
+	cmd.Flags().BoolVar(&noChain, "no-chain", false, "leave out the bases, as after a copy without them")
+	cmd.Flags().StringVar(&a.output, "output", "", "table or json (default: table)")
 	return cmd
 }
 
+const verifyHelp = `verify holds images in a registry or folder against those who may have signed them, with nothing but what
+is stored there: the signatures of the image and of each platform's, in both of cosign's forms; that SPDX
+document and SLSA provenance are signed and speak of this manifest, and a CycloneDX document that is there;
+that config and layers are there; and that the base, by its recorded digest, lies in the same destination,
+is signed, and is the image's first layers, down to the root. One good signature of the image suffices;
+what else lies there is listed. All is checked, also after a failure; the exit status is that of the
+first finding that failed (shudl-assemble help exit-status).
+
+Who may sign is one of:
+  a key          --key FILE; without any of these flags, the user's own key
+  an identity    --certificate-identity and --certificate-oidc-issuer (or their -regexp forms, which match
+                 anywhere, as cosign's), with --trusted-root FILE. The signature must be in a transparency
+                 log and its certificate in another; --insecure-ignore-tlog, which then needs a signed
+                 timestamp, and --insecure-ignore-sct do without. A key needs no log. What was not checked
+                 is always said.
+  a policy       --policy FILE, which a team keeps in its repository. What it wants beyond the above and
+                 does not find ends with exit status 22:
+
+  version: 1
+  trusted-root: trusted_root.json        # for identities; beside the policy
+  registries: [ghcr.io/org/lakehouse]    # where images may come from: this and below; oci: is any folder
+  images:                                # the first entry that matches counts; an image without one is refused
+    - match: ["base-*"]                  # globs on the image's name; with a slash, on ghcr.io/org/lakehouse/NAME
+      signers: [{key: release.pub}]      # any of them suffices
+    - match: ["*"]
+      signers:
+        - identity: https://github.com/org/lakehouse/.github/workflows/publish.yaml@refs/heads/main
+          issuer: https://token.actions.githubusercontent.com
+        - identity-regexp: https://github\.com/org/.*   # in a policy, expressions match the whole
+          issuer: https://token.actions.githubusercontent.com
+          insecure-ignore-sct: true      # or insecure-ignore-tlog
+      predicates: [cyclonedx, vex]       # or spdx, slsa-provenance, test-result, or a predicate type's address
+      max-age: 90d                       # by the image's own date
+      parents: [base-debian]             # all of them, somewhere below the image
+
+With --output json: {"schema": 1, "ok", "status", "references": [{"reference", "digest", "signers", "ok",
+"status", "error", "skipped", "findings": [{"check", "image", "digest", "platform", "ok", "status",
+"expected", "found", "advice", "others"}]}]}. The exit status is the same in both forms.`
+
+const verifyExample = `  shudl-assemble verify oci:shudl-images/postgresql:17-debian
+  shudl-assemble verify ghcr.io/org/repo/postgresql:17 --key cosign.pub
+  shudl-assemble verify ghcr.io/org/repo/postgresql:17 ghcr.io/org/repo/trino:476 --policy policy.yaml --output json`
+
 // verifyAll checks every reference and reports each, also after a failure.
 func (a *app) verifyAll(ctx context.Context, refs []string, o verify.Options) error {
-	reports := []verify.Report{}
+	var all []verified
 	var first error
 	for _, ref := range refs {
 		report, err := verify.Verify(ctx, ref, o)
-		reports = append(reports, report)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		all = append(all, verified{report, err})
 		if err != nil {
 			if len(refs) > 1 {
 				a.sink.Say("error: %v", err)
@@ -60,69 +103,22 @@ func (a *app) verifyAll(ctx context.Context, refs []string, o verify.Options) er
 				first = err
 			}
 		}
-		if a.output != "json" {
-			writeReport(a.stdout, report)
-		}
 	}
+	a.quiet()
+	write := writeVerified
 	if a.output == "json" {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return errors.Join(enc.Encode(reports), first)
+		write = writeVerifiedJSON
 	}
-	return first
-}
-
-func writeReport(w io.Writer, r verify.Report) {
-	for _, f := range r.Findings {
-		word := "ok    "
-		if !f.OK {
-			word = "FAILED"
-		}
-		fmt.Fprintf(w, "%s  %s  %s", word, r.Reference, f.Check)
-		if f.Platform != "" {
-			fmt.Fprintf(w, " %s", f.Platform)
-		}
-		fmt.Fprintf(w, ": %s\n", f.Found)
-		if !f.OK {
-			fmt.Fprintf(w, "        expected: %s\n", f.Expected)
-			if f.Advice != "" {
-				fmt.Fprintf(w, "        %s\n", f.Advice)
-			}
-		}
-	}
-}
-
-func keyFlag(cmd *cobra.Command, key *string) {
-	cmd.Flags().StringVar(key, "key", "", "public key `FILE` in PEM (default: that of the user's own key)")
-}
-
-// publicKey reads a public key, the user's own where none is named.
-func publicKey(path string) (crypto.PublicKey, error) {
-	own := ""
-	if path == "" {
-		dir, err := attest.UserKeyDir()
-		if err != nil {
-			return nil, err
-		}
-		own = filepath.Join(dir, attest.PublicKeyFile)
-		path = own
-	}
-	public, err := attest.LoadPublicKey(path)
-	if path == own && errors.Is(err, fs.ErrNotExist) {
-		return nil, usage(fmt.Errorf("this user has no signing key yet (%s): name the public key of who signed by --key FILE", own))
-	}
-	if err != nil {
-		return nil, usage(fmt.Errorf("--key: %w", err))
-	}
-	return public, nil
+	return errors.Join(write(a.stdout, all), first)
 }
 
 func (a *app) sbom() *cobra.Command {
-	var key, format string
+	var f trustFlags
+	var format string
 	var unverified bool
 	cmd := &cobra.Command{
 		Use:   "sbom REF",
-		Short: "Print the SBOM that is attached to an image",
+		Short: "Print the SBOM that is attached to an image, once its signature holds",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains([]string{"spdx-json", "cyclonedx-json", "table"}, format) {
@@ -132,13 +128,13 @@ func (a *app) sbom() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var o verify.Options
+			rules := verify.Always(verify.Rule{Signers: trust.Signers{trust.Unverified()}})
 			if !unverified {
-				if o.Key, err = publicKey(key); err != nil {
+				if rules, err = f.rules(); err != nil {
 					return err
 				}
 			}
-			document, err := verify.SBOM(cmd.Context(), args[0], platform, o)
+			document, err := verify.SBOM(cmd.Context(), args[0], platform, verify.Options{Rules: rules})
 			if err != nil {
 				return err
 			}
@@ -155,8 +151,8 @@ func (a *app) sbom() *cobra.Command {
 			return err
 		},
 	}
-	keyFlag(cmd, &key)
-	cmd.Flags().BoolVar(&unverified, "unverified", false, "do not check the signature")
+	f.add(cmd.Flags())
+	cmd.Flags().BoolVar(&unverified, "unverified", false, "do not check who signed it")
 	cmd.Flags().StringVar(&format, "format", "spdx-json", "spdx-json, cyclonedx-json or table")
 	cmd.Flags().StringVar(&a.platforms, "platform", "", "of an index: linux/amd64 or linux/arm64 (default: the machine's own)")
 	return cmd

@@ -32,10 +32,11 @@ func ParseDestination(s string, o RegistryOptions) (Destination, error) {
 
 // Reference is one image at a destination, by tag or by digest.
 type Reference struct {
-	Repository Repository
-	Image      string // postgresql
-	Tag        string
-	Digest     digest.Digest // wins over Tag where both are given
+	Destination Destination // where the image's bases lie too
+	Repository  Repository
+	Image       string // postgresql
+	Tag         string
+	Digest      digest.Digest // wins over Tag where both are given
 }
 
 // String writes the reference as the user would.
@@ -82,7 +83,7 @@ func ParseReference(s string, o RegistryOptions) (Reference, error) {
 	} else if dest, err = NewRegistry(path[:slash], o); err != nil {
 		return Reference{}, err
 	}
-	r.Image = image
+	r.Destination, r.Image = dest, image
 	r.Repository, err = dest.Repository(image)
 	return r, err
 }

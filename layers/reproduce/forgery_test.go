@@ -14,6 +14,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -53,7 +54,7 @@ func forge(t *testing.T, s scene) *forgery {
 	if err := json.Unmarshal(f.blobs[f.manifest.Config.Digest], &f.config); err != nil {
 		t.Fatal(err)
 	}
-	if f.predicate, err = verify.Predicate(t.Context(), repo, original, attest.PredicateSLSA, nil); err != nil {
+	if f.predicate, err = verify.Attested(t.Context(), repo, m, attest.PredicateSLSA, trust.Signers{trust.Unverified()}); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -2,7 +2,6 @@ package reproduce
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"slices"
 
@@ -11,15 +10,17 @@ import (
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // Options say what to look at.
 type Options struct {
-	// Key must have signed the provenance. Without one the signature is not
-	// checked, and the provenance is only as good as the place it lies in.
-	Key crypto.PublicKey
+	// Rules say who may have signed the provenance. Without them the signature
+	// is not checked, and the provenance is only as good as the place it lies
+	// in.
+	Rules verify.Rules
 	// Platforms of an index; empty means all that it has.
 	Platforms []recipes.Platform
 	// Registry says how registries are reached.
@@ -29,7 +30,7 @@ type Options struct {
 // Published is an image as it was found.
 type Published struct {
 	reference string
-	keyID     string // whose signature of the provenance was checked
+	signers   string // who may have signed the provenance; empty where that was not checked
 	repo      publish.Repository
 	top       publish.Manifest
 	whole     bool // every platform of the index is among the images
@@ -44,7 +45,7 @@ type published struct {
 
 // Find reads a reference and the provenance of each of its platforms. The
 // error is verify.ErrAttestation where there is no provenance of this build
-// type that is signed by the key and speaks of the image.
+// type that is signed by somebody who may sign and speaks of the image.
 func Find(ctx context.Context, ref string, o Options) (*Published, error) {
 	p, err := find(ctx, ref, o)
 	if err != nil {
@@ -59,10 +60,13 @@ func find(ctx context.Context, ref string, o Options) (*Published, error) {
 		return nil, err
 	}
 	p := &Published{reference: ref, repo: reference.Repository}
-	if o.Key != nil {
-		if p.keyID, err = attest.KeyID(o.Key); err != nil {
+	signers := trust.Signers{trust.Unverified()}
+	if o.Rules != nil {
+		rule, err := o.Rules(reference.Destination.String(), reference.Image)
+		if err != nil {
 			return nil, err
 		}
+		signers, p.signers = rule.Signers, rule.Signers.String()
 	}
 	if p.top, err = reference.Manifest(ctx); err != nil {
 		return nil, err
@@ -79,7 +83,7 @@ func find(ctx context.Context, ref string, o Options) (*Published, error) {
 	}
 	p.whole = len(children) == total
 	for _, child := range children {
-		one, err := p.image(ctx, child, reference.Image, o.Key)
+		one, err := p.image(ctx, child, reference.Image, signers)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", child.Digest, err)
 		}
@@ -106,7 +110,7 @@ func chosen(children []verify.Child, platforms []recipes.Platform) ([]verify.Chi
 }
 
 // image reads one platform's manifest and provenance.
-func (p *Published) image(ctx context.Context, child verify.Child, name string, key crypto.PublicKey) (published, error) {
+func (p *Published) image(ctx context.Context, child verify.Child, name string, signers trust.Signers) (published, error) {
 	m := p.top
 	if child.Platform != "" {
 		var err error
@@ -117,11 +121,7 @@ func (p *Published) image(ctx context.Context, child verify.Child, name string, 
 	if m.MediaType != ocispec.MediaTypeImageManifest {
 		return published{}, fmt.Errorf("%s is not an image manifest", m.MediaType)
 	}
-	subject, err := publish.Hex(m.Digest())
-	if err != nil {
-		return published{}, err
-	}
-	data, err := verify.Predicate(ctx, p.repo, subject, attest.PredicateSLSA, key)
+	data, err := verify.Attested(ctx, p.repo, m, attest.PredicateSLSA, signers)
 	if err != nil {
 		return published{}, fmt.Errorf("provenance: %w", err)
 	}
@@ -135,8 +135,8 @@ func (p *Published) image(ctx context.Context, child verify.Child, name string, 
 	return published{m, predicate}, nil
 }
 
-// Signed says whether the provenance was held against a key.
-func (p *Published) Signed() bool { return p.keyID != "" }
+// Signed says whether it was checked who signed the provenance.
+func (p *Published) Signed() bool { return p.signers != "" }
 
 // Distro is that of the image.
 func (p *Published) Distro() recipes.Distro {

@@ -20,10 +20,10 @@ var ErrDiffers = errors.New("not reproduced")
 type Report struct {
 	Reference string `json:"reference"`
 	Digest    string `json:"digest"`
-	// Key is the id of the key that the provenance was held against; empty
-	// where its signature was not checked.
-	Key    string  `json:"key,omitempty"`
-	Images []Image `json:"images"`
+	// Signers are those who may have signed the provenance, one of whom did;
+	// empty where that was not checked.
+	Signers string  `json:"signers,omitempty"`
+	Images  []Image `json:"images"`
 	// Index is how the index differs, where all of its images are the same.
 	Index *Difference `json:"index,omitempty"`
 }
@@ -87,7 +87,7 @@ func (d *Difference) String() string {
 // came out another; what is not here that the provenance names is another
 // error, and then nothing was compared.
 func (p *Published) Run(ctx context.Context, o assemble.Options) (Report, error) {
-	report := Report{Reference: p.reference, Digest: p.top.Digest().String(), Key: p.keyID, Images: []Image{}}
+	report := Report{Reference: p.reference, Digest: p.top.Digest().String(), Signers: p.signers, Images: []Image{}}
 	var all []*image.Built
 	var first *Difference
 	for _, one := range p.images {

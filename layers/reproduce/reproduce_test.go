@@ -17,6 +17,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
+	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -128,7 +129,7 @@ func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
 // from reproduces a reference with the scene's key.
 func (s scene) from(t *testing.T, ref string, o assemble.Options) (reproduce.Report, error) {
 	t.Helper()
-	p, err := reproduce.Find(t.Context(), ref, reproduce.Options{Key: s.key.Public()})
+	p, err := reproduce.Find(t.Context(), ref, trusting(s.key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestSameImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(r.Images) != 1 || !r.Images[0].Reproduced || r.Digest != s.image.Digest || r.Images[0].Digest != s.image.Digest || r.Key != s.key.ID() {
+			if len(r.Images) != 1 || !r.Images[0].Reproduced || r.Digest != s.image.Digest || r.Images[0].Digest != s.image.Digest || r.Signers != "key "+s.key.ID() {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -175,7 +176,7 @@ func TestEveryPlatformOfAnIndex(t *testing.T) {
 		t.Error("a signature counts as checked without a key")
 	}
 	r, err = p.Run(t.Context(), inputs(t, testRecipes()))
-	if err != nil || len(r.Images) != 1 || r.Images[0].Platform != recipes.LinuxARM64 || r.Key != "" {
+	if err != nil || len(r.Images) != 1 || r.Images[0].Platform != recipes.LinuxARM64 || r.Signers != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -187,7 +188,7 @@ func TestFindRefuses(t *testing.T) {
 		o    reproduce.Options
 		want error
 	}{
-		"another key": {s.ref("2.5-debian"), reproduce.Options{Key: newKey(t).Public()}, verify.ErrAttestation},
+		"another key": {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
 		"no tag":      {s.ref("9-debian"), reproduce.Options{}, publish.ErrNoTag},
 		"no image":    {"here", reproduce.Options{}, publish.ErrUsage},
 	} {
@@ -255,4 +256,13 @@ func TestOtherInputs(t *testing.T) {
 	if _, err := p.Run(t.Context(), inputs(t, changed)); !errors.As(err, &wrong) || len(wrong.Differences) != 1 {
 		t.Errorf("%v", err)
 	}
+}
+
+// trusting are options in which one key may have signed.
+func trusting(key *attest.Key) reproduce.Options {
+	signer, err := trust.Key(key.Public())
+	if err != nil {
+		panic(err)
+	}
+	return reproduce.Options{Rules: verify.Always(verify.Rule{Signers: trust.Signers{signer}})}
 }

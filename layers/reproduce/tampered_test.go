@@ -221,7 +221,7 @@ func TestForeignProvenance(t *testing.T) {
 	} {
 		f := forge(t, s)
 		change(f)
-		_, err := reproduce.Find(t.Context(), f.publish(t), reproduce.Options{Key: s.key.Public()})
+		_, err := reproduce.Find(t.Context(), f.publish(t), trusting(s.key))
 		if !errors.Is(err, verify.ErrAttestation) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}

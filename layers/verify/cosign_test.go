@@ -34,11 +34,12 @@ func TestCosignCommand(t *testing.T) {
 	write(t, root, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))
 	right := filepath.Join(dir, attest.PublicKeyFile)
 
-	repo := push(t, dest, release(t, "content", "amd64", "arm64"), key)
+	m := spec{name: "minio", content: "content", archs: []string{"amd64", "arm64"}}.make(t)
+	repo := push(t, dest, m, key, attest.Dual)
 	index := manifestAt(t, repo, "1")
 	unsigned := publish.Manifest{MediaType: index.MediaType, Raw: append(index.Raw, '\n')}
 	retag(t, repo, unsigned, "2")
-	amd64 := release(t, "content", "amd64").Images[0].Manifest
+	amd64 := m.release.Images[0].Manifest
 	platform := repo.Reference(publish.Manifest{Raw: amd64}.Digest().String())
 
 	verifyWith := func(command []string, key, ref string) error {
