@@ -155,12 +155,13 @@ func exitStatus(err error) (int, error) {
 	return 0, err
 }
 
-// ours are the product's flags for the same trust.
+// ours are the product's flags for the same trust. An attacked image lies alone,
+// without its base, which cosign does not look for either.
 func (t trustIn) ours() []string {
 	if t.key != "" {
-		return []string{"--key", t.key}
+		return []string{"--no-chain", "--key", t.key}
 	}
-	return []string{"--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer, "--trusted-root", t.root}
+	return []string{"--no-chain", "--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer, "--trusted-root", t.root}
 }
 
 // refusalGrid prints the answers: a line for each attack and reader, a column
