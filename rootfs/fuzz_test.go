@@ -15,6 +15,7 @@ import (
 func FuzzTree(f *testing.F) {
 	f.Add([]byte("dfflhlhfd0123456789abcdefghijklmnopqrstuvwxyz"))
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 200, 201, 202, 203, 204, 205, 206, 207})
+	f.Add([]byte("10001000A210000000A100000000")) // a file over a link that a generator made
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var lower *Tree
 		for half := range slices.Chunk(data, max(1, (len(data)+1)/2)) {

@@ -34,6 +34,7 @@ func FuzzControl(f *testing.F) {
 
 func FuzzRelations(f *testing.F) {
 	f.Add("a, b:any (>= 1:2-3) | c (<< 2~), d")
+	f.Add("a (= -)")
 	f.Fuzz(func(t *testing.T, s string) {
 		rels, err := parseRelations(s)
 		if err != nil {

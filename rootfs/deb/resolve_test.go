@@ -165,8 +165,10 @@ func TestCompareVersions(t *testing.T) {
 			t.Errorf("%s, %s: %d, %d, %v; want %d", c.a, c.b, got, back, err, c.want)
 		}
 	}
-	if _, err := CompareVersions("1 2", "1"); err == nil {
-		t.Error("a version with a space was accepted")
+	for _, bad := range []string{"1 2", "", "-", "0:", "1:-1"} {
+		if _, err := CompareVersions(bad, "1"); err == nil {
+			t.Errorf("the version %q was accepted", bad)
+		}
 	}
 	for v, want := range map[string]string{"17.12-0+deb13u1": "17.12", "1:2.3-4-5": "2.3-4", "1.0": "1.0"} {
 		if got := Upstream(v); got != want {

@@ -42,5 +42,8 @@ func parseVersion(s string) (version.Version, error) {
 	if err != nil {
 		return v, fmt.Errorf("version %q: %w", s, err)
 	}
+	if v.Version == "" { // "-" or "0:": the library takes what is around it
+		return v, fmt.Errorf("version %q: it has no upstream part", s)
+	}
 	return v, nil
 }
