@@ -75,8 +75,6 @@ func (g gap) holds(c cell) bool {
 // gaps are what the clients of others cannot do.
 func gaps() []gap {
 	return []gap{
-		{signers: []string{"keyless"}, clients: []string{ours}, why: "verify takes no identities yet"},
-		{formats: []string{"bundle"}, clients: []string{ours}, why: "verify reads no bundles yet"},
 		{places: []string{"layout"}, commands: []string{"tree", "download"},
 			why: "cosign reads layouts in verify and verify-attestation only"},
 		{places: []string{"layout"}, formats: []string{"bundle"}, clients: []string{cosign2},

@@ -125,7 +125,7 @@ func (w *world) answer(ctx context.Context, r refusal, s subject) (string, error
 		t = a.trust(w, t)
 	}
 	if r.reader == ours {
-		_, err := w.run(ctx, nil, append([]string{"verify", s.ours()}, t.ours()...)...)
+		_, err := w.run(ctx, nil, append([]string{"verify", s.ours()}, t.ours(r.row.format)...)...)
 		status, err := exitStatus(err)
 		if err != nil || !slices.Contains(a.status, status) {
 			return "WRONG", errors.Join(fmt.Errorf("exit status %d, want one of %v", status, a.status), err)
@@ -156,12 +156,19 @@ func exitStatus(err error) (int, error) {
 }
 
 // ours are the product's flags for the same trust. An attacked image lies alone,
-// without its base, which cosign does not look for either.
-func (t trustIn) ours() []string {
+// without its base, which cosign does not look for either. No log of
+// certificates runs here, and a classic signature cannot carry the entry of
+// Rekor's second version.
+func (t trustIn) ours(format string) []string {
 	if t.key != "" {
 		return []string{"--no-chain", "--key", t.key}
 	}
-	return []string{"--no-chain", "--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer, "--trusted-root", t.root}
+	flags := []string{"--no-chain", "--certificate-identity", t.identity, "--certificate-oidc-issuer", t.issuer,
+		"--trusted-root", t.root, "--insecure-ignore-sct"}
+	if format == "classic" {
+		flags = append(flags, "--insecure-ignore-tlog")
+	}
+	return flags
 }
 
 // refusalGrid prints the answers: a line for each attack and reader, a column
