@@ -15,7 +15,10 @@ lint_go() {
   go vet ./...
   GOBIN="$BIN" go install "$STATICCHECK"
   "$BIN/staticcheck" ./...
-  (cd .ci/trust && go vet . && "$BIN/staticcheck" .)
+  local module
+  for module in .ci/trust .ci/tools; do
+    (cd "$module" && go vet ./... && "$BIN/staticcheck" ./...)
+  done
 }
 
 # lint_size holds files to 400 lines; functions are left to reviewers.

@@ -40,7 +40,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: trust serve|check --dir DIR --bin BIN ...")
+	usage := errors.New("usage: trust serve|check --dir DIR --bin BIN [-- COMMAND]")
 	if len(args) == 0 {
 		return usage
 	}

@@ -235,10 +235,10 @@ func fulcioChain(ctx context.Context) ([]byte, error) {
 		} `json:"chains"`
 	}
 	if err := json.Unmarshal(raw, &bundle); err != nil {
-		return nil, fmt.Errorf("Fulcio's trust bundle: %w", err)
+		return nil, fmt.Errorf("trust bundle of Fulcio: %w", err)
 	}
 	if len(bundle.Chains) == 0 {
-		return nil, errors.New("Fulcio's trust bundle has no chain")
+		return nil, errors.New("trust bundle of Fulcio has no chain")
 	}
 	return []byte(strings.Join(bundle.Chains[0].Certificates, "")), nil
 }
