@@ -39,16 +39,22 @@ lend_store() {
   find "$WORK/homes/$1" -type d -exec chown "$1:$1" {} +
 }
 
-# push_second is another user with another umask, zone and processor count,
-# who takes over downloads and key but no layer.
+# as_second COMMAND...: runs as another user with another umask, zone and
+# processor count, who takes over downloads and key but no layer.
+as_second() {
+  mkdir -p "$WORK/b" && chown 10202:10202 "$WORK/b"
+  if [ ! -d "$WORK/homes/10202" ]; then
+    lend_store 10202
+    mkdir -p "$WORK/homes/10202/.config"
+    cp -a "$WORK/homes/10101/.config/shudl-assemble" "$WORK/homes/10202/.config/"
+    chown -R 10202:10202 "$WORK/homes/10202/.config"
+  fi
+  (cd "$WORK/b" && as_user 10202 077 Pacific/Chatham 1 "$@")
+}
+
 push_second() {
-  mkdir -p "$WORK/b" "$WORK/homes/10202" && chown 10202:10202 "$WORK/b"
-  lend_store 10202
-  mkdir -p "$WORK/homes/10202/.config"
-  cp -a "$WORK/homes/10101/.config/shudl-assemble" "$WORK/homes/10202/.config/"
-  chown -R 10202:10202 "$WORK/homes/10202/.config"
-  (cd "$WORK/b" && as_user 10202 077 Pacific/Chatham 1 /usr/bin/time -v -o "$WORK/b/time" \
-    "$BIN/shudl-assemble" push --all --distro debian --output refs | tee "$WORK/b/refs")
+  as_second /usr/bin/time -v -o "$WORK/b/time" "$BIN/shudl-assemble" push --all --distro debian --output refs >"$WORK/b.refs"
+  mv "$WORK/b.refs" "$WORK/b/refs"
   figure "second push, downloads kept, no layers: $(awk -F': ' '/Elapsed/ {print $2} /Maximum resident/ {printf "peak %d MB", $2/1000}' "$WORK/b/time" | tr '\n' ' ')"
   diff "$WORK/a/refs" "$WORK/b/refs"
   local i

@@ -78,7 +78,7 @@ push_registry() {
   diff "$WORK/stored-a" "$WORK/stored-b"
   diff "$WORK/a/refs-registry" "$WORK/b/refs-registry"
   figure "two users with one key, two fresh registries at one address: $(wc -l <"$WORK/stored-a") files stored, byte-identical"
-  rm -rf "$WORK/registry"
+  rm -rf "$WORK/registry" "$WORK/homes/10202"
 }
 
 # stored lists what a registry keeps in a folder, with digests: blobs, and
@@ -89,8 +89,7 @@ stored() {
 }
 
 push_registry_again() {
-  (cd "$WORK/b" && as_user 10202 077 Pacific/Chatham 1 "$BIN/shudl-assemble" push --all --distro debian \
-    --to 127.0.0.1:15013/shudl --output refs >"$WORK/b/refs-registry")
+  as_second "$BIN/shudl-assemble" push --all --distro debian --to 127.0.0.1:15013/shudl --output refs >"$WORK/b/refs-registry"
 }
 
 push_registry_and_verify() {
