@@ -57,7 +57,7 @@ func keyBundle(public crypto.PublicKey, envelope []byte) (*Bundle, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(der)
-	return NewBundle(&protobundle.Bundle{
+	return newBundle(&protobundle.Bundle{
 		MediaType: MediaTypeBundle,
 		VerificationMaterial: &protobundle.VerificationMaterial{
 			Content: &protobundle.VerificationMaterial_PublicKey{
@@ -66,7 +66,7 @@ func keyBundle(public crypto.PublicKey, envelope []byte) (*Bundle, error) {
 			},
 		},
 		Content: content,
-	})
+	}, envelope)
 }
 
 func envelopeContent(envelope []byte) (*protobundle.Bundle_DsseEnvelope, error) {
@@ -93,7 +93,9 @@ func envelopeContent(envelope []byte) (*protobundle.Bundle_DsseEnvelope, error) 
 }
 
 // NewBundle takes a bundle that was just signed and writes its JSON.
-func NewBundle(b *protobundle.Bundle) (*Bundle, error) {
+func NewBundle(b *protobundle.Bundle) (*Bundle, error) { return newBundle(b, nil) }
+
+func newBundle(b *protobundle.Bundle, envelope []byte) (*Bundle, error) {
 	content, err := marshalBundle(b)
 	if err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func NewBundle(b *protobundle.Bundle) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sigstore bundle: %w", err)
 	}
-	return openBundle(checked, content)
+	return openBundle(checked, content, envelope)
 }
 
 // marshalBundle writes a bundle as JSON, the same bytes in every build of
@@ -132,14 +134,33 @@ func ParseBundle(content []byte) (*Bundle, error) {
 	if !b.MinVersion("v0.3") {
 		return nil, fmt.Errorf("sigstore bundle: %s: want version 0.3", b.MediaType)
 	}
-	return openBundle(b, content)
+	return openBundle(b, content, nil)
 }
 
-func openBundle(b *bundle.Bundle, content []byte) (*Bundle, error) {
+// openBundle opens a bundle; envelope is its DSSE envelope, or nil where that
+// is not at hand. An SBOM of some megabytes is not decoded from it once more.
+func openBundle(b *bundle.Bundle, content, envelope []byte) (*Bundle, error) {
 	e := b.GetDsseEnvelope()
 	if e == nil {
 		return nil, ErrNoStatement
 	}
+	if e.PayloadType != PayloadType {
+		return nil, fmt.Errorf("sigstore bundle: payload type %q, want %q", e.PayloadType, PayloadType)
+	}
+	statement, err := parseStatement(e.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
+	}
+	if envelope == nil {
+		if envelope, err = classicEnvelope(e); err != nil {
+			return nil, fmt.Errorf("sigstore bundle: %w", err)
+		}
+	}
+	return &Bundle{Bundle: b, Content: content, Envelope: envelope, Statement: statement}, nil
+}
+
+// classicEnvelope writes a bundle's envelope as a classic attestation has it.
+func classicEnvelope(e *protodsse.Envelope) ([]byte, error) {
 	classic := ssldsse.Envelope{
 		PayloadType: e.PayloadType,
 		Payload:     base64.StdEncoding.EncodeToString(e.Payload),
@@ -149,15 +170,7 @@ func openBundle(b *bundle.Bundle, content []byte) (*Bundle, error) {
 		classic.Signatures = append(classic.Signatures,
 			ssldsse.Signature{KeyID: s.Keyid, Sig: base64.StdEncoding.EncodeToString(s.Sig)})
 	}
-	envelope, err := json.Marshal(classic)
-	if err != nil {
-		return nil, fmt.Errorf("sigstore bundle: %w", err)
-	}
-	statement, err := OpenEnvelope(envelope)
-	if err != nil {
-		return nil, fmt.Errorf("sigstore bundle: %w", err)
-	}
-	return &Bundle{Bundle: b, Content: content, Envelope: envelope, Statement: statement}, nil
+	return json.Marshal(classic)
 }
 
 // Payload returns the bytes of the statement.

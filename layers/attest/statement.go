@@ -79,6 +79,10 @@ func OpenEnvelope(envelope []byte) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseStatement(body)
+}
+
+func parseStatement(body []byte) (*Statement, error) {
 	var s Statement
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, fmt.Errorf("in-toto statement: %w", err)
