@@ -40,11 +40,17 @@ func (o DiscoverOptions) apt(m Mirrors) {
 			m.add(name, uri)
 		}
 	}
-	// A mirror of the one often has the other beside it.
-	for _, uri := range found[Debian] {
+}
+
+// besides adds what a mirror of one of Debian's archives often has beside it,
+// the other archive, after all that was named: who names one has named both,
+// also where no apt is set up.
+func (m Mirrors) besides() {
+	main, security := slices.Clone(m[Debian]), slices.Clone(m[DebianSecurity])
+	for _, uri := range main {
 		m.add(DebianSecurity, sibling(uri, "debian", "debian-security"))
 	}
-	for _, uri := range found[DebianSecurity] {
+	for _, uri := range security {
 		m.add(Debian, sibling(uri, "debian-security", "debian"))
 	}
 }

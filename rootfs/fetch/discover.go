@@ -63,6 +63,7 @@ func Discover(ctx context.Context, o DiscoverOptions) (Mirrors, error) {
 		}
 	}
 	o.apt(m)
+	m.besides()
 	o.apkRepositories(m)
 	o.maven(m)
 	o.pip(m)

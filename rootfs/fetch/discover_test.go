@@ -76,7 +76,7 @@ func TestDiscoverOrder(t *testing.T) {
 	want := Mirrors{
 		Alpine:         {"file:../alpine", alpineCDN},
 		Debian:         {"http://flag.test/debian", "file:mirror", "http://apt.test/debian"},
-		DebianSecurity: {"http://env.test/s", "http://apt.test/debian-security"},
+		DebianSecurity: {"http://env.test/s", "http://flag.test/debian-security", "http://apt.test/debian-security"},
 		Maven:          {"https://default.test/maven2"},
 		PyPI:           {"https://pip.test/simple", "https://default.test/simple"},
 		Go:             {"https://go.test"},
