@@ -60,41 +60,38 @@ func (c *copier) statements(ctx context.Context, subject recipes.Digest) error {
 		return nil
 	}
 	tag := attest.UnsignedTag(subject)
-	d, err := c.from.Resolve(ctx, tag)
-	if errors.Is(err, ErrNoTag) {
-		return nil
-	}
-	if err != nil {
+	m, ok, err := c.under(ctx, tag)
+	if err != nil || !ok {
 		return err
 	}
-	m, err := c.from.Manifest(ctx, d.Digest)
-	if err != nil {
-		return err
-	}
-	if err := c.one(ctx, m); err != nil {
-		return err
-	}
-	if there, err := c.repo.Resolve(ctx, tag); err == nil && there.Digest == d.Digest {
+	if there, err := c.repo.Resolve(ctx, tag); err == nil && there.Digest == m.Digest() {
 		return nil
 	}
 	return c.repo.Tag(ctx, m, []string{tag})
 }
 
-// said copies the manifest under one of cosign's tags. Where the destination
-// has another there, both are kept.
-func (c *copier) said(ctx context.Context, tag string) error {
+// under copies the manifest that a tag of the source names; it says whether
+// there is one.
+func (c *copier) under(ctx context.Context, tag string) (Manifest, bool, error) {
 	d, err := c.from.Resolve(ctx, tag)
 	if errors.Is(err, ErrNoTag) {
-		return nil
+		return Manifest{}, false, nil
 	}
 	if err != nil {
-		return err
+		return Manifest{}, false, err
 	}
 	m, err := c.from.Manifest(ctx, d.Digest)
 	if err != nil {
-		return err
+		return Manifest{}, false, err
 	}
-	if err := c.one(ctx, m); err != nil {
+	return m, true, c.one(ctx, m)
+}
+
+// said copies the manifest under one of cosign's tags. Where the destination
+// has another there, both are kept.
+func (c *copier) said(ctx context.Context, tag string) error {
+	m, ok, err := c.under(ctx, tag)
+	if err != nil || !ok {
 		return err
 	}
 	for try := 1; ; try++ {
