@@ -145,8 +145,8 @@ func TestUnmet(t *testing.T) {
 		{"does not start", "env: {PATH: /nowhere, DATA: /nowhere}", "becomes healthy within 6s", "it ended with status 1"},
 		{"other status", "cmd: [exit, '5']\n    exits: 0", "ends with status 0", "it ends with status 5"},
 		{"other words", "cmd: [exit, '5']\n    exits: 5\n    says: [hello]", "ends with status 5", "does not match hello"},
-		{"stubborn", "env: {STUBBORN: yes}", "stops within 1s by SIGTERM", "still runs after 1s"},
-		{"angry", "env: {ANGRY: yes}", "stops within 1s by SIGTERM", "ends with status 3, want 0 or 143"},
+		{"stubborn", "env: {STUBBORN: yes}", "stops within 4s by SIGTERM", "still runs after 4s"},
+		{"angry", "env: {ANGRY: yes}", "stops within 4s by SIGTERM", "ends with status 3, want 0 or 143"},
 		{"plain log", "log: json", "logs JSON", "no JSON object: start 1"},
 		{"partly plain", "log: json\n    env: {LOG: json-mostly}", "logs JSON", "plain words"},
 		{"other answer", "steps: [{name: s, run: [service, id], prints: '0:0'}]", "s", `it prints "1000:1000 /home/service", want "0:0"`},
@@ -163,7 +163,7 @@ func TestUnmet(t *testing.T) {
 		{"data lost", "env: {DATA: /tmp}\n    steps: [{restart: main}, {name: s, http: 'http://127.0.0.1:8080/state', json: {starts: '2'}}]", "s", "starts is 1, want 2"},
 		{"dies on the way", "env: {ANGRY: yes}\n    steps: [{restart: main}]", "main restarts", "ends with status 3"},
 	}
-	text := "user: '1:1'\nhealthy: 6s\nstop: 1s\nwritable: [/nowhere]\ncases:\n"
+	text := "user: '1:1'\nhealthy: 6s\nstop: 4s\nwritable: [/nowhere]\ncases:\n"
 	for _, test := range tests {
 		text += "  - name: " + test.name + "\n    " + test.body + "\n"
 	}

@@ -35,6 +35,8 @@ func FuzzControl(f *testing.F) {
 func FuzzRelations(f *testing.F) {
 	f.Add("a, b:any (>= 1:2-3) | c (<< 2~), d")
 	f.Add("a (= -)")
+	f.Add("a (= 0:1:2)")
+	f.Add("a (=0:0:)")
 	f.Fuzz(func(t *testing.T, s string) {
 		rels, err := parseRelations(s)
 		if err != nil {

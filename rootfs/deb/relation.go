@@ -103,11 +103,14 @@ func parseAlternative(s string) (alternative, error) {
 	default:
 		return a, fmt.Errorf("no operator in %q", s)
 	}
+	number = strings.TrimSpace(number)
 	var err error
-	if a.ver, err = parseVersion(strings.TrimSpace(number)); err != nil {
+	if a.ver, err = parseVersion(number); err != nil {
 		return a, err
 	}
-	a.text += " (" + a.op + " " + a.ver.String() + ")"
+	// The version as it was written: the library prints no epoch of zero,
+	// without which a colon further on would begin one.
+	a.text += " (" + a.op + " " + number + ")"
 	return a, nil
 }
 
