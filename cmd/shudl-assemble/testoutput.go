@@ -44,14 +44,14 @@ func writeReports(w io.Writer, reports []contract.Report) error {
 		fmt.Fprintf(w, "not shown  %s\n", text)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "IMAGE\tDIGEST\tCONTRACT\tCHECKS\tBOOT\tMEMORY\tCOMPRESSED\tBUDGET\tTOOK\tIDS")
+	fmt.Fprintln(t, "IMAGE\tDIGEST\tCONTRACT\tCHECKS\tBOOT\tSTOP\tMEMORY\tCOMPRESSED\tBUDGET\tTOOK\tIDS")
 	for _, r := range reports {
 		verdict := "met"
 		if !r.Met() {
 			verdict = "NOT MET"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Image, short(r.Digest), verdict, len(r.Checks)-r.Failed(), len(r.Checks),
-			seconds(r.Boot), known(r.Memory), megabytes(r.Size), known(r.Budget), seconds(r.Took), r.IDs)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Image, short(r.Digest), verdict, len(r.Checks)-r.Failed(), len(r.Checks),
+			seconds(r.Boot), seconds(r.Stop), known(r.Memory), megabytes(r.Size), known(r.Budget), seconds(r.Took), r.IDs)
 	}
 	return t.Flush()
 }

@@ -130,8 +130,8 @@ func TestMet(t *testing.T) {
 		}
 		seen[c.Name] = true
 	}
-	if len(report.Checks) < 30 || report.Boot <= 0 || report.Boot > 20*time.Second || report.Memory < 1<<20 || report.Size == 0 {
-		t.Errorf("%d checks, boot %s, memory %d, size %d", len(report.Checks), report.Boot, report.Memory, report.Size)
+	if len(report.Checks) < 30 || report.Boot <= 0 || report.Boot > 20*time.Second || report.Stop <= 0 || report.Memory < 1<<20 || report.Size == 0 {
+		t.Errorf("%d checks, boot %s, stop %s, memory %d, size %d", len(report.Checks), report.Boot, report.Stop, report.Memory, report.Size)
 	}
 }
 

@@ -82,6 +82,7 @@ type Report struct {
 	NotShown  []string      `json:"notShown,omitempty"`
 	Boot      time.Duration `json:"bootNanoseconds,omitempty"` // until its own health check succeeded
 	Memory    int64         `json:"peakMemoryBytes,omitempty"` // most of one container, sampled
+	Stop      time.Duration `json:"stopNanoseconds,omitempty"` // longest of its stops
 	Size      int64         `json:"sizeBytes"`                 // compressed layers
 	Budget    int64         `json:"budgetBytes,omitempty"`
 	Took      time.Duration `json:"tookNanoseconds"`

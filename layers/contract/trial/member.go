@@ -226,6 +226,7 @@ func (m *member) stop(ctx context.Context) error {
 	}
 	name := strings.TrimPrefix(m.signal(), "SIG")
 	m.stopped = true
+	asked := time.Now()
 	if err := m.current.Signal(ctx, name); err != nil {
 		return err
 	}
@@ -235,6 +236,9 @@ func (m *member) stop(ctx context.Context) error {
 		return context.Cause(ctx)
 	case <-time.After(m.contract.Stop):
 		return unmetf("it still runs after %s", m.contract.Stop)
+	}
+	if m.tested() {
+		m.life.report.Stop = max(m.life.report.Stop, time.Since(asked))
 	}
 	clean := []int{0, 128 + int(unix.SignalNum("SIG"+name))}
 	if status, _ := m.current.Ended(); !slices.Contains(clean, status) {
