@@ -1,0 +1,101 @@
+// Package deploy writes manifests that run the images: every image by its
+// digest, with the rights, probes and volumes that its recipe says. The same
+// inputs give the same bytes.
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+// Options say what is deployed.
+type Options struct {
+	Set      *recipes.Set
+	Distro   recipes.Distro
+	Platform recipes.Platform
+	// From is where the images were published: their digests are read there.
+	From publish.Destination
+	// Registry is the prefix that a cluster pulls from; "" means From, which
+	// then must be a registry.
+	Registry string
+	// Namespace and Name are those of the objects; defaults are lakehouse and
+	// lakehouse-pg. Secret is the name of the Secret with the passwords;
+	// default NAME-credentials.
+	Namespace, Name, Secret string
+	// Store is what Patroni keeps its state in: configmaps (default) or
+	// endpoints.
+	Store string
+}
+
+// OptionError is a value of an option that cannot be.
+type OptionError struct{ Flag, Why string }
+
+func (e *OptionError) Error() string { return fmt.Sprintf("--%s: %s", e.Flag, e.Why) }
+
+// label is what Kubernetes takes as the name of a Service (RFC 1035), and
+// here leaves room for the suffixes of the objects.
+var label = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`)
+
+func (o *Options) complete() error {
+	for _, d := range []struct {
+		value *string
+		or    string
+	}{{&o.Namespace, "lakehouse"}, {&o.Name, "lakehouse-pg"}, {&o.Store, "configmaps"}} {
+		if *d.value == "" {
+			*d.value = d.or
+		}
+	}
+	if o.Secret == "" {
+		o.Secret = o.Name + "-credentials"
+	}
+	for _, n := range []struct{ flag, value string }{{"namespace", o.Namespace}, {"name", o.Name}} {
+		if !label.MatchString(n.value) {
+			return &OptionError{n.flag, fmt.Sprintf("%q is not a lower-case name of at most 40 letters, digits and hyphens that begins with a letter", n.value)}
+		}
+	}
+	if !secretName.MatchString(o.Secret) || len(o.Secret) > 253 {
+		return &OptionError{"secret", fmt.Sprintf("%q cannot be the name of a Secret", o.Secret)}
+	}
+	if o.Store != "configmaps" && o.Store != "endpoints" {
+		return &OptionError{"dcs", fmt.Sprintf("%q is neither configmaps nor endpoints", o.Store)}
+	}
+	if o.Registry == "" {
+		if strings.HasPrefix(o.From.String(), "oci:") {
+			return &OptionError{"registry", "a cluster cannot pull from " + o.From.String() + ": give the PREFIX of a registry that `shudl-assemble copy` brought the images to"}
+		}
+		o.Registry = o.From.String()
+	}
+	o.Registry = strings.TrimRight(o.Registry, "/")
+	if _, err := publish.ParseDestination(o.Registry, publish.RegistryOptions{}); err != nil || strings.HasPrefix(o.Registry, "oci:") {
+		return &OptionError{"registry", fmt.Sprintf("%q is no registry path such as ghcr.io/org/repo", o.Registry)}
+	}
+	return nil
+}
+
+var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// pinned finds an image where it was published and writes it as the cluster
+// pulls it: by digest alone.
+func (o *Options) pinned(ctx context.Context, image *recipes.Image) (string, error) {
+	repo, err := o.From.Repository(image.Name)
+	if err != nil {
+		return "", err
+	}
+	// The stream's tag, or latest where there is no stream.
+	tag := image.Tags("version", "id")[2]
+	found, err := repo.Resolve(ctx, tag)
+	if errors.Is(err, publish.ErrNoTag) {
+		return "", fmt.Errorf("%s is not published in %s: `shudl-assemble push %s --distro %s --to %s` does it: %w",
+			image.Ref, o.From, image.Ref, o.Distro, o.From, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	return o.Registry + "/" + image.Name + "@" + found.Digest.String(), nil
+}

@@ -1,0 +1,134 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
+)
+
+var update = flag.Bool("update", false, "write the golden manifests anew")
+
+// published puts a manifest under the tag of patroni into a layout.
+func published(t *testing.T) Options {
+	t.Helper()
+	dest, err := publish.ParseDestination("oci:"+t.TempDir(), publish.RegistryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := dest.Repository("patroni")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
+	m := publish.Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: raw}
+	if err := repo.PutManifest(context.Background(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Tag(context.Background(), m, []string{"latest", "latest-debian"}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := recipes.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Digest() != digest.FromBytes(raw) {
+		t.Fatal("a manifest's digest is not that of its bytes")
+	}
+	return Options{Set: set, Distro: recipes.Debian, Platform: recipes.LinuxAMD64, From: dest, Registry: "registry.example/shudl"}
+}
+
+func TestManifests(t *testing.T) {
+	o := published(t)
+	for _, one := range []struct {
+		file, store string
+		distro      recipes.Distro
+	}{{"configmaps.yaml", "configmaps", recipes.Debian}, {"endpoints.yaml", "endpoints", recipes.Alpine}} {
+		o := o
+		o.Store, o.Distro = one.store, one.distro
+		have, err := HA(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "testdata/" + one.file
+		if *update {
+			if err := os.WriteFile(path, have, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(have, want) {
+			t.Errorf("%s is not what is written: go test ./layers/deploy -update\n%s", path, have)
+		}
+		decode(t, have)
+	}
+}
+
+// decode reads every object strictly into the type that Kubernetes has for it.
+func decode(t *testing.T, text []byte) {
+	t.Helper()
+	types := map[string]func() any{
+		"Namespace": func() any { return &corev1.Namespace{} }, "ServiceAccount": func() any { return &corev1.ServiceAccount{} },
+		"Service": func() any { return &corev1.Service{} }, "Role": func() any { return &rbacv1.Role{} },
+		"RoleBinding": func() any { return &rbacv1.RoleBinding{} }, "StatefulSet": func() any { return &appsv1.StatefulSet{} },
+		"PodDisruptionBudget": func() any { return &policyv1.PodDisruptionBudget{} }, "NetworkPolicy": func() any { return &networkingv1.NetworkPolicy{} },
+	}
+	seen := map[string]bool{}
+	for _, doc := range strings.Split(string(text), "---\n") {
+		var head struct{ Kind string }
+		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+			t.Fatal(err)
+		}
+		make := types[head.Kind]
+		if make == nil {
+			t.Fatalf("an object of kind %q", head.Kind)
+		}
+		if err := yaml.UnmarshalStrict([]byte(doc), make()); err != nil {
+			t.Errorf("%s: %v", head.Kind, err)
+		}
+		seen[head.Kind] = true
+	}
+	if len(seen) != len(types) {
+		t.Errorf("kinds %v, want all of %d", seen, len(types))
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	o := published(t)
+	for flag, change := range map[string]func(*Options){
+		"registry":  func(o *Options) { o.Registry = "" },
+		"namespace": func(o *Options) { o.Namespace = "Upper" },
+		"name":      func(o *Options) { o.Name = strings.Repeat("a", 41) },
+		"secret":    func(o *Options) { o.Secret = "a_b" },
+		"dcs":       func(o *Options) { o.Store = "etcd" },
+	} {
+		o := o
+		change(&o)
+		var wrong *OptionError
+		if _, err := HA(context.Background(), o); !errors.As(err, &wrong) || wrong.Flag != flag {
+			t.Errorf("--%s: %v", flag, err)
+		}
+	}
+	o.From, _ = publish.ParseDestination("oci:"+t.TempDir(), publish.RegistryOptions{})
+	if _, err := HA(context.Background(), o); err == nil || !strings.Contains(err.Error(), "shudl-assemble push patroni --distro debian --to oci:") {
+		t.Errorf("an image that is not published: %v", err)
+	}
+}
