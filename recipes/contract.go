@@ -122,6 +122,10 @@ const (
 	Start   Action = "start"
 	Stop    Action = "stop"
 	Restart Action = "restart" // a new container on the same volumes
+	Kill    Action = "kill"    // all processes of a container at once, by SIGKILL; start brings it back
+	Writes  Action = "writes"  // rows are written in the background from here on
+	Resumed Action = "resumed" // they are acknowledged again; how long they were not is reported
+	Kept    Action = "kept"    // writing ends, and every acknowledged row is there
 )
 
 // Step is one action and what must come of it.
@@ -133,6 +137,7 @@ type Step struct {
 	Args []string
 	Env  []Variable
 
+	// URL is HTTP's, or PostgreSQL's for writes and kept.
 	URL, Method, Data string
 	Headers           []Variable
 

@@ -169,3 +169,26 @@ func TestEveryImageHasAContract(t *testing.T) {
 		}
 	}
 }
+
+// Rows are asked for only where they are written, and writing ends.
+func TestStepsOfWriting(t *testing.T) {
+	const (
+		url    = "postgres://a:b@127.0.0.1:5431,127.0.0.1:5432/postgres?target_session_attrs=read-write"
+		writes = "{name: w, writes: \"" + url + "\"}"
+		kept   = "{name: k, kept: \"" + url + "\"}"
+	)
+	for steps, want := range map[string]string{
+		writes + ", {kill: main}, {resumed: killed, within: 1s}, " + kept: "",
+		"{resumed: killed}":                  "resumed without writes before it",
+		kept:                                 "kept without writes before it",
+		writes:                               "writes without kept after it",
+		writes + ", " + writes + ", " + kept: "a second writes",
+		"{name: w, writes: \"postgres://a:b@192.0.2.1:5432/postgres\"}": "want postgres://",
+		"{kill: other}": "there is no container \"other\"",
+	} {
+		_, err := Load(withContract("user: \"1:1\"\nhealthy: 1s\nstop: 1s\ncases:\n  - name: c\n    steps: [" + steps + "]\n"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", steps, err, want)
+		}
+	}
+}

@@ -20,12 +20,13 @@ var (
 	caseKeys      = []string{"name", "programs", "authority", "containers", "steps"}
 	programKeys   = []string{"name", "run", "ready", "install"}
 
-	partName       = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	caseName       = regexp.MustCompile(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
-	numericUser    = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
-	capabilityName = regexp.MustCompile(`^[A-Z_]+$`)
-	loopbackURL    = regexp.MustCompile(`^https?://(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}(/[!-~]*)?$`)
-	dottedName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	partName         = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	caseName         = regexp.MustCompile(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
+	numericUser      = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
+	capabilityName   = regexp.MustCompile(`^[A-Z_]+$`)
+	loopbackURL      = regexp.MustCompile(`^https?://(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}(/[!-~]*)?$`)
+	loopbackDatabase = regexp.MustCompile(`^postgres://[a-z]+:[!-?A-~]+@127\.0\.0\.1:[1-9][0-9]{0,4}(,127\.0\.0\.1:[1-9][0-9]{0,4})*/[a-z]+(\?[!-~]*)?$`)
+	dottedName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 )
 
 // openContract reads the file beside a recipe; none is no mistake.
@@ -109,6 +110,7 @@ func (r record) testCase(c *Contract) Case {
 			one.Steps = append(one.Steps, inner.step(one.Containers))
 		}
 	}
+	r.writesFirst(one.Steps)
 	return one
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // stepKeys are the actions, each of which is a key, and what goes with them.
-var stepKeys = []string{"run", "http", "metrics", "says", "start", "stop", "restart",
+var stepKeys = []string{"run", "http", "metrics", "says", "start", "stop", "restart", "kill", "writes", "resumed", "kept",
 	"name", "in", "env", "cmd", "method", "headers", "data", "status", "prints", "matches", "json", "has", "within"}
 
 // stepWants says which keys go with an action.
@@ -23,6 +23,8 @@ func stepWants(do Action) []string {
 		return append(always, "in")
 	case Restart:
 		return append(always, "cmd")
+	case Resumed:
+		return []string{string(do), "within"}
 	}
 	return always
 }
@@ -30,7 +32,7 @@ func stepWants(do Action) []string {
 // step reads a step; what it names is among the containers.
 func (r record) step(containers []Container) Step {
 	st := Step{Name: r.text("name"), Pos: r.v.pos, Within: parsed(r, "within", parseInterval)}
-	for _, do := range []Action{Run, HTTP, Metrics, Says, Start, Stop, Restart} {
+	for _, do := range []Action{Run, HTTP, Metrics, Says, Start, Stop, Restart, Kill, Writes, Resumed, Kept} {
 		if !r.has(string(do)) {
 			continue
 		}
@@ -40,7 +42,7 @@ func (r record) step(containers []Container) Step {
 		st.Do = do
 	}
 	if st.Do == "" {
-		r.add(r.v.pos, r.key, "no action: there are run, http, metrics, says, start, stop, restart")
+		r.add(r.v.pos, r.key, "no action: there are run, http, metrics, says, start, stop, restart, kill, writes, resumed, kept")
 		return st
 	}
 	r.match("name", st.Name, caseName, "name of a step")
@@ -75,13 +77,19 @@ func (r record) action(st *Step, containers []Container) {
 	case Says:
 		st.Matches = parsed(r, "says", pattern)
 		st.In = r.in("in", containers)
-	case Start, Stop, Restart:
+	case Writes, Kept:
+		st.URL = r.text(string(st.Do))
+		r.match(string(st.Do), st.URL, loopbackDatabase, "address, want postgres://USER:PASSWORD@127.0.0.1:PORT,…/DATABASE,")
+	case Resumed:
+		st.Name = r.text(string(st.Do))
+		r.match(string(st.Do), st.Name, caseName, "name of an event")
+	case Start, Stop, Restart, Kill:
 		st.In = r.in(string(st.Do), containers)
 		if r.has("cmd") {
 			st.Args = append([]string{}, r.looseTexts("cmd")...)
 		}
 		if st.Name == "" {
-			st.Name = st.In + " " + map[Action]string{Start: "starts", Stop: "stops", Restart: "restarts"}[st.Do]
+			st.Name = st.In + " " + map[Action]string{Start: "starts", Stop: "stops", Restart: "restarts", Kill: "is killed"}[st.Do]
 		}
 		return
 	}
@@ -131,4 +139,26 @@ func (r record) expectation(st *Step) {
 		st.JSON = append(st.JSON, Variable{p.name, r.loose(p.value, p.key)})
 	}
 	st.Has = r.texts("has")
+}
+
+// writesFirst refuses steps that ask for rows that nobody writes.
+func (r record) writesFirst(steps []Step) {
+	writing := false
+	for _, st := range steps {
+		switch st.Do {
+		case Writes:
+			if writing {
+				r.add(st.Pos, join(r.key, "steps"), "a second writes: the first ends with kept")
+			}
+			writing = true
+		case Resumed, Kept:
+			if !writing {
+				r.add(st.Pos, join(r.key, "steps"), "%s without writes before it", st.Do)
+			}
+			writing = writing && st.Do != Kept
+		}
+	}
+	if writing {
+		r.add(r.v.pos, join(r.key, "steps"), "writes without kept after it")
+	}
 }

@@ -8,6 +8,7 @@ contracts() {
   "$@" >"$log" || rc=$?
   cat "$log"
   grep -E '^(base-|postgresql|patroni|minio|nessie|trino|spark).* met ' "$log" | while read -r line; do figure "contract as $who: $line"; done
+  { grep -E '^(writes stopped|rows kept) ' "$log" || true; } | while read -r line; do figure "failover as $who: $line"; done
   return "$rc"
 }
 

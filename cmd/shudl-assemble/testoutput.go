@@ -43,6 +43,14 @@ func writeReports(w io.Writer, reports []contract.Report) error {
 	for _, text := range unshown(reports) {
 		fmt.Fprintf(w, "not shown  %s\n", text)
 	}
+	for _, r := range reports {
+		for _, s := range r.Stops {
+			fmt.Fprintf(w, "writes stopped  %s  %s: %s\n", r.Image, s.Event, seconds(s.Took))
+		}
+		if r.Rows > 0 {
+			fmt.Fprintf(w, "rows kept  %s  all %d that were acknowledged\n", r.Image, r.Rows)
+		}
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "IMAGE\tDIGEST\tCONTRACT\tCHECKS\tBOOT\tSTOP\tMEMORY\tCOMPRESSED\tBUDGET\tTOOK\tIDS")
 	for _, r := range reports {

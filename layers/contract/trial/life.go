@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shudl/shudl-assemble/layers/contract/writes"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
@@ -21,6 +22,7 @@ type life struct {
 	helpers []func() error // what ends the programs and the server
 	ca      []byte         // PEM of the authority
 	points  []point        // made in roots, the deepest last
+	writer  *writes.Writer
 }
 
 // life lives a case through. What the image does wrong goes into the report;
@@ -81,9 +83,20 @@ func (l *life) prepare(ctx context.Context) error {
 	return nil
 }
 
-// startsLater says whether a step starts the container.
+// startsLater says whether a step starts the container, before any ends it.
 func (l *life) startsLater(m *member) bool {
-	return slices.ContainsFunc(l.Steps, func(s recipes.Step) bool { return s.Do == recipes.Start && s.In == m.Name })
+	for _, s := range l.Steps {
+		if s.In != m.Name {
+			continue
+		}
+		switch s.Do {
+		case recipes.Start:
+			return true
+		case recipes.Stop, recipes.Restart, recipes.Kill:
+			return false
+		}
+	}
+	return false
 }
 
 // named is a check of this case. Where it does not hold, the last lines of the
@@ -172,6 +185,9 @@ func (l *life) end(ctx context.Context) error {
 	// What is ended here must end whatever the context says.
 	ctx = context.WithoutCancel(ctx)
 	var err error
+	if l.writer != nil {
+		l.writer.Stop()
+	}
 	for _, m := range slices.Backward(l.members) {
 		err = errors.Join(err, m.remove(ctx))
 	}

@@ -255,12 +255,7 @@ func (m *member) restart(ctx context.Context, cmd []string) error {
 	if err := m.stop(ctx); err != nil {
 		return err
 	}
-	log, err := m.current.Output()
-	if err != nil {
-		return err
-	}
-	m.log = append(m.log, log...)
-	if err := m.current.Remove(ctx); err != nil {
+	if err := m.away(ctx); err != nil {
 		return err
 	}
 	if err := m.start(ctx, cmd); err != nil {
@@ -269,6 +264,28 @@ func (m *member) restart(ctx context.Context, cmd []string) error {
 	if m.life.shows() {
 		return m.identity()
 	}
+	return nil
+}
+
+// kill ends all its processes at once, as a crash of its node would.
+func (m *member) kill(ctx context.Context) error {
+	if !m.running() {
+		return unmetf("it does not run")
+	}
+	m.measured()
+	return m.away(ctx)
+}
+
+// away removes the container and keeps its log. The volumes stay.
+func (m *member) away(ctx context.Context) error {
+	if err := m.current.Remove(ctx); err != nil {
+		return err
+	}
+	log, err := m.current.Output()
+	if err != nil {
+		return err
+	}
+	m.log, m.current = append(m.log, log...), nil
 	return nil
 }
 

@@ -22,6 +22,7 @@ func (l *life) step(ctx context.Context, s recipes.Step) (bool, error) {
 	case recipes.Stop:
 		return true, l.finish(ctx, m)
 	}
+	began := time.Now()
 	err := l.patiently(ctx, s, func(ctx context.Context) error {
 		switch s.Do {
 		case recipes.Restart:
@@ -34,6 +35,14 @@ func (l *life) step(ctx context.Context, s recipes.Step) (bool, error) {
 			return request(ctx, s, func(body []byte) error { return metrics(body, s.Has) })
 		case recipes.Says:
 			return m.says(s)
+		case recipes.Kill:
+			return m.kill(ctx)
+		case recipes.Writes:
+			return l.write(ctx, s)
+		case recipes.Resumed:
+			return l.resumed(s, began)
+		case recipes.Kept:
+			return l.kept(ctx, s)
 		}
 		return fmt.Errorf("step %s: no action %q", s.Name, s.Do)
 	})
