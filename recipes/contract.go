@@ -10,7 +10,11 @@ import (
 // made concrete for one stream, distro and platform. It is no part of the
 // recipe's digest, since it changes no byte of the image.
 type Contract struct {
-	Ref      Ref
+	Ref Ref
+	// Stack says that it is no image's: Ref names the stack, every container
+	// its image, and what stands below of one image is empty.
+	Stack    bool
+	Summary  string // of a stack
 	Distro   Distro
 	Platform Platform
 	// Source is the file as errors name it, SHA256 the digest of its bytes.
@@ -168,11 +172,11 @@ func (s *Set) Contract(ref Ref, d Distro, p Platform) (*Contract, error) {
 	return c, nil
 }
 
-// Helpers lists the other images that a contract starts, without repeats, in
+// Helpers lists the other images, all of a stack, that a contract starts, without repeats, in
 // the order of the cases.
 func (c *Contract) Helpers() []Ref {
 	var refs []Ref
-	seen := map[Ref]bool{{}: true, c.Ref: true}
+	seen := map[Ref]bool{{}: true, c.Ref: !c.Stack}
 	for _, one := range c.Cases {
 		for _, container := range one.Containers {
 			if !seen[container.Image] {

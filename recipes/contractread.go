@@ -194,7 +194,9 @@ func (r record) container(c *Contract) Container {
 		status := r.number("exits")
 		one.Exits = &status
 	}
-	if one.Exits == nil && one.Image == (Ref{}) && (c.Healthy == 0 || c.Stop == 0) {
+	if c.Stack && !r.has("image") {
+		r.add(r.v.pos, join(r.key, "image"), "missing: a stack has no image of its own")
+	} else if one.Exits == nil && one.Image == (Ref{}) && (c.Healthy == 0 || c.Stop == 0) {
 		r.add(r.v.pos, r.key, "a container that does not end by itself wants healthy and stop of the contract")
 	}
 	one.Says = r.patterns("says")

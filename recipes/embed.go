@@ -9,14 +9,14 @@ import (
 	"path/filepath"
 )
 
-// builtin holds each recipe, its contract, its folders files and vex, its
+// builtin holds the stacks and each recipe, its contract, its folders files and vex, its
 // generated Go modules, and the locks. A pattern that matches nothing is an
 // error to the compiler, and most recipes have no vex: the first pattern stands
 // for */recipe.yaml and */vex. The pattern all: keeps dot-files; testdata holds
 // recipes one level deeper, out of reach. Embedding leaves out symbolic links
 // and folders with a go.mod, both of which validation refuses.
 //
-//go:embed */[rv]e[cx]* */test.yaml all:*/files/* */go/*/*.txt *.lock
+//go:embed */[rv]e[cx]* */test.yaml stacks/*.yaml all:*/files/* */go/*/*.txt *.lock
 var builtin embed.FS
 
 // Builtin is the folder of recipes that the program was built with.

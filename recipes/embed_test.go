@@ -21,7 +21,7 @@ func TestBuiltinEqualsDisk(t *testing.T) {
 				return err
 			}
 			_, below, nested := strings.Cut(name, "/")
-			if nested && (below == "recipe.yaml" || below == "test.yaml" || strings.HasPrefix(below, "files/") ||
+			if nested && (below == "recipe.yaml" || below == "test.yaml" || strings.HasPrefix(name, "stacks/") || strings.HasPrefix(below, "files/") ||
 				strings.HasPrefix(below, "vex/") || strings.HasPrefix(below, "go/")) || strings.HasSuffix(name, ".lock") && !nested {
 				data, err := fs.ReadFile(fsys, name)
 				files[name] = string(data)

@@ -13,6 +13,7 @@ type Set struct {
 	names     []string
 	images    map[world][]*Image // parents before children
 	contracts map[world]map[Ref]*Contract
+	stacks    map[world][]*Contract
 	vex       map[string][]VEX // by recipe
 }
 
@@ -31,7 +32,7 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipes cannot be read: %w", err)
 	}
-	rep, set := newReport(), &Set{images: map[world][]*Image{}, contracts: map[world]map[Ref]*Contract{}, vex: map[string][]VEX{}}
+	rep, set := newReport(), &Set{images: map[world][]*Image{}, contracts: map[world]map[Ref]*Contract{}, stacks: map[world][]*Contract{}, vex: map[string][]VEX{}}
 	var all []*recipe
 	for _, e := range entries {
 		if !e.IsDir() || !hasRecipe(fsys, e.Name()) {
@@ -47,9 +48,15 @@ func load(fsys fs.FS, prefix string) (*Set, error) {
 		return nil, fmt.Errorf("no recipe found: want folders with a recipe.yaml")
 	}
 	slices.Sort(set.names)
+	stacks := openStacks(fsys, prefix, rep)
 	for _, d := range Distros() {
 		for _, p := range Platforms() {
 			set.images[world{d, p}], set.contracts[world{d, p}] = link(rep, all, d, p)
+			for _, st := range stacks {
+				if c := st.read(rep, set.images[world{d, p}], d, p); c != nil {
+					set.stacks[world{d, p}] = append(set.stacks[world{d, p}], c)
+				}
+			}
 		}
 	}
 	if err := rep.err(); err != nil {

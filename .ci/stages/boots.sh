@@ -27,3 +27,15 @@ boot_images_unprivileged() {
 boot_some_unprivileged() {
   boot_images_unprivileged base postgresql base-postgresql minio patroni
 }
+
+# stack_of NAME root|user starts a stack, as root or as a user who has nothing
+# but an id of their own, and keeps its times.
+stack_of() {
+  local name=$1 who=$2 log=$WORK/stack-$1-$2.log rc=0
+  local run=("$BIN/shudl-assemble" test --stack "$name" --distro debian --from "oci:$IMAGES_A" --progress plain)
+  [ "$who" = root ] || run=(as_user 10101 022 UTC 2 "${run[@]}")
+  "${run[@]}" >"$log" || rc=$?
+  cat "$log"
+  grep "^stack $name " "$log" | while read -r line; do figure "as $who: $line"; done
+  return "$rc"
+}

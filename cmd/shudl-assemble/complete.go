@@ -38,3 +38,22 @@ func (a *app) completeImages(_ *cobra.Command, given []string, toComplete string
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+// completeStacks offers the stacks of the chosen distro.
+func (a *app) completeStacks(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	distro, err := recipes.ParseDistro(a.distro)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	set, err := recipes.Open(a.recipeFolder())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, c := range set.Stacks(distro) {
+		if strings.HasPrefix(c.Ref.Name, toComplete) {
+			names = append(names, c.Ref.Name+"\t"+c.Summary)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

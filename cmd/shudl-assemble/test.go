@@ -22,22 +22,25 @@ const sandboxName = "test-in-sandbox"
 // testFlags are those of test.
 type testFlags struct {
 	all                 bool
+	stack               string
 	from, runtime, work string
 }
 
 func (a *app) test() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
-		Use:   "test [IMAGE[:STREAM]...|--all]",
+		Use:   "test [IMAGE[:STREAM]...|--all|--stack NAME]",
 		Short: "Start images in a real OCI runtime and hold them to their contracts",
 		Long: "test unpacks published images, looks at what they hold, starts them as their users would, and holds\n" +
 			"them to the test.yaml of their recipes: health, answers, user, rights, signals, logs, metrics, size.\n\n" +
+			"--stack starts several images together, as one service, and holds them to what they do jointly: catalog\n" +
+			"makes an Iceberg table in Nessie on PostgreSQL and MinIO, restarts every service, and finds it again.\n\n" +
 			"Containers run in a network that has nothing but loopback, with a read-only root and no capability. As\n" +
 			"root, every user id is what it is; otherwise the ids that /etc/subuid delegates are used, or, where there\n" +
 			"are none, a single one, and the report says what that could not show.\n\n" +
 			"The images come from --from, where push or build put them, under the tag of their stream. Temporary\n" +
 			"files need room for the unpacked images, in a folder from which programs may run.",
-		Example: "  shudl-assemble test postgresql --distro debian\n  shudl-assemble test --all --distro debian --from ghcr.io/org/repo --output json",
+		Example: "  shudl-assemble test postgresql --distro debian\n  shudl-assemble test --all --distro debian --from ghcr.io/org/repo --output json\n  shudl-assemble test --stack catalog --distro debian",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runTest(cmd.Context(), args, f)
 		},
@@ -46,11 +49,13 @@ func (a *app) test() *cobra.Command {
 	flags.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
 	flags.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
 	flags.BoolVar(&f.all, "all", false, "all images of the distro")
+	flags.StringVar(&f.stack, "stack", "", "`NAME` of a stack: images started together")
 	flags.StringVar(&f.from, "from", defaultDest, "`DEST` that the images were published to: oci:DIR or a registry path")
 	flags.StringVar(&f.runtime, "runtime", "", "OCI runtime by name or `PATH` (default: runc, else crun)")
 	flags.StringVar(&f.work, "work", "", "`DIR` for unpacked images (default: the system's for temporary files)")
 	flags.StringVar(&a.output, "output", "", "results as table or json (default: table)")
 	cmd.ValidArgsFunction = a.completeImages
+	cmd.RegisterFlagCompletionFunc("stack", a.completeStacks)
 	return cmd
 }
 
@@ -94,11 +99,7 @@ func (a *app) testOptions(args []string, f testFlags) (contract.Options, error) 
 	if o.Set, err = recipes.Open(a.recipeFolder()); err != nil {
 		return o, usage(err)
 	}
-	refs, err := o.Set.Select(args, f.all, o.Distro)
-	if err != nil {
-		return o, usage(err)
-	}
-	if o.Refs, err = named(refs, args, f.all, o.Distro); err != nil {
+	if err := underTest(&o, args, f); err != nil {
 		return o, usage(err)
 	}
 	dest, err := publish.ParseDestination(f.from, publish.RegistryOptions{})
@@ -111,6 +112,24 @@ func (a *app) testOptions(args []string, f testFlags) (contract.Options, error) 
 	}
 	o.Source = contract.Published(dest, store)
 	return o, nil
+}
+
+// underTest reads which images, or which stack, are to be tested.
+func underTest(o *contract.Options, args []string, f testFlags) error {
+	if f.stack != "" {
+		if len(args) > 0 || f.all {
+			return errors.New("--stack names all the images that it starts: name neither images nor --all beside it")
+		}
+		o.Stacks = []string{f.stack}
+		_, err := o.Set.Stack(f.stack, o.Distro, o.Platform)
+		return err
+	}
+	refs, err := o.Set.Select(args, f.all, o.Distro)
+	if err != nil {
+		return err
+	}
+	o.Refs, err = named(refs, args, f.all, o.Distro)
+	return err
 }
 
 // named leaves out the ancestors that nobody asked for.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -51,6 +52,13 @@ func writeReports(w io.Writer, reports []contract.Report) error {
 			fmt.Fprintf(w, "rows kept  %s  all %d that were acknowledged\n", r.Image, r.Rows)
 		}
 	}
+	if err := writeStacks(w, reports); err != nil {
+		return err
+	}
+	reports = slices.DeleteFunc(slices.Clone(reports), func(r contract.Report) bool { return r.Stack })
+	if len(reports) == 0 {
+		return nil
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "IMAGE\tDIGEST\tCONTRACT\tCHECKS\tBOOT\tSTOP\tMEMORY\tCOMPRESSED\tBUDGET\tTOOK\tIDS")
 	for _, r := range reports {
@@ -62,6 +70,39 @@ func writeReports(w io.Writer, reports []contract.Report) error {
 			seconds(r.Boot), seconds(r.Stop), known(r.Memory), megabytes(r.Size), known(r.Budget), seconds(r.Took), r.IDs)
 	}
 	return t.Flush()
+}
+
+// writeStacks writes of each stack what its steps took, its containers, and
+// all of it.
+func writeStacks(w io.Writer, reports []contract.Report) error {
+	for _, r := range reports {
+		if !r.Stack {
+			continue
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "STEP\tTOOK")
+		for _, c := range r.Checks {
+			if c.Took > 0 {
+				fmt.Fprintf(t, "%s\t%s\n", c.Name, seconds(c.Took))
+			}
+		}
+		fmt.Fprintln(t, "\nCONTAINER\tIMAGE\tDIGEST\tBOOT\tMEMORY")
+		var memory int64
+		for _, p := range r.Parts {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", p.Container, p.Image, short(p.Digest), seconds(p.Boot), known(p.Memory))
+			memory += p.Memory
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		verdict := "met"
+		if !r.Met() {
+			verdict = "NOT MET"
+		}
+		fmt.Fprintf(w, "\nstack %s  %s  %d/%d checks  booted in %s  took %s  peak memory %s, summed over containers  ids %s\n", r.Image, verdict,
+			len(r.Checks)-r.Failed(), len(r.Checks), seconds(r.Boot), seconds(r.Took), known(memory), r.IDs)
+	}
+	return nil
 }
 
 // unshown tells each thing that could not be shown once, with its images.

@@ -36,6 +36,8 @@ type Options struct {
 	Platform recipes.Platform
 	// Refs are the images under test, in this order.
 	Refs []recipes.Ref
+	// Stacks are names of stacks that are tested after them.
+	Stacks []string
 	// Source gives these, and those that help them.
 	Source Source
 	// Command is this program and the arguments by which it calls Inside.
@@ -102,14 +104,27 @@ func (o Options) job(ctx context.Context) (trial.Job, error) {
 	if job.Runtime, err = container.Find(ctx, o.Runtime); err != nil {
 		return job, err
 	}
-	have := map[recipes.Ref]bool{}
 	for _, ref := range o.Refs {
 		c, err := o.Set.Contract(ref, o.Distro, o.Platform)
 		if err != nil {
 			return job, err
 		}
 		job.Contracts = append(job.Contracts, c)
-		for _, ref := range append([]recipes.Ref{c.Ref}, c.Helpers()...) {
+	}
+	for _, name := range o.Stacks {
+		c, err := o.Set.Stack(name, o.Distro, o.Platform)
+		if err != nil {
+			return job, err
+		}
+		job.Contracts = append(job.Contracts, c)
+	}
+	have := map[recipes.Ref]bool{}
+	for _, c := range job.Contracts {
+		refs := c.Helpers()
+		if !c.Stack {
+			refs = append([]recipes.Ref{c.Ref}, refs...)
+		}
+		for _, ref := range refs {
 			if have[ref] {
 				continue
 			}

@@ -69,7 +69,8 @@ func ParseConfig(data []byte) (Config, error) {
 	return c.Config, err
 }
 
-// Report is what was seen of one image.
+// Report is what was seen of one image, or of a stack, whose images are its
+// parts.
 type Report struct {
 	Image     string        `json:"image"`
 	Reference string        `json:"reference"`
@@ -80,6 +81,8 @@ type Report struct {
 	IDs       string        `json:"ids"`
 	Checks    []Check       `json:"checks"`
 	NotShown  []string      `json:"notShown,omitempty"`
+	Stack     bool          `json:"stack,omitempty"`
+	Parts     []Part        `json:"parts,omitempty"`           // of a stack, in the order of its containers
 	Boot      time.Duration `json:"bootNanoseconds,omitempty"` // until its own health check succeeded
 	Memory    int64         `json:"peakMemoryBytes,omitempty"` // most of one container, sampled
 	Stop      time.Duration `json:"stopNanoseconds,omitempty"` // longest of its stops
@@ -96,12 +99,35 @@ type Stop struct {
 	Took  time.Duration `json:"nanoseconds"`
 }
 
+// Part is one container of a stack.
+type Part struct {
+	Container string        `json:"container"`
+	Image     string        `json:"image"`
+	Reference string        `json:"reference"`
+	Digest    string        `json:"digest"`
+	Boot      time.Duration `json:"bootNanoseconds,omitempty"` // its first, until its own health check succeeded
+	Memory    int64         `json:"peakMemoryBytes,omitempty"`
+}
+
+// part finds the part of a container, and makes one where there is none.
+func (r *Report) part(name string, image *root) *Part {
+	for i := range r.Parts {
+		if r.Parts[i].Container == name {
+			return &r.Parts[i]
+		}
+	}
+	r.Parts = append(r.Parts, Part{Container: name, Image: image.Ref.String(), Reference: image.Reference, Digest: image.Digest})
+	return &r.Parts[len(r.Parts)-1]
+}
+
 // Check is one thing that the contract says, and whether it holds.
 type Check struct {
 	Name  string `json:"name"`
 	OK    bool   `json:"ok"`
 	Found string `json:"found,omitempty"` // where it does not hold
 	Log   string `json:"log,omitempty"`   // last lines of the containers
+	// Took is how long a step of a stack took.
+	Took time.Duration `json:"tookNanoseconds,omitempty"`
 }
 
 // Met says whether all checks hold.

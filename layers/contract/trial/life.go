@@ -18,6 +18,7 @@ type life struct {
 	*trial
 	recipes.Case
 	dir     string
+	began   time.Time
 	members []*member
 	helpers []func() error // what ends the programs and the server
 	ca      []byte         // PEM of the authority
@@ -37,6 +38,7 @@ func (t *trial) life(ctx context.Context, c recipes.Case) (err error) {
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
+	l.began = time.Now()
 	for _, m := range l.members {
 		if l.startsLater(m) {
 			continue
@@ -139,13 +141,27 @@ func (l *life) begin(ctx context.Context, m *member) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	if m.tested() && l.report.Boot == 0 {
-		l.report.Boot = time.Since(began)
-	}
+	l.booted(m, began)
 	if l.shows() {
 		ok = l.named(fmt.Sprintf("%sruns as %s with no more rights than it asks for", m.prefix(), m.user()), m.identity())
 	}
 	return l.named(m.prefix()+"works with a read-only root", m.readOnly()) && ok, nil
+}
+
+// booted writes down how long it took: of a stack, each container and all of
+// them, with the steps in between.
+func (l *life) booted(m *member, began time.Time) {
+	switch {
+	case m.tested() && l.report.Boot == 0:
+		l.report.Boot = time.Since(began)
+	case l.report.Stack:
+		if p := l.report.part(m.Name, m.image); p.Boot == 0 {
+			p.Boot = time.Since(began)
+		}
+		if l.report.Boot == 0 && !slices.ContainsFunc(l.members, func(other *member) bool { return other.runs == 0 }) {
+			l.report.Boot = time.Since(l.began)
+		}
+	}
 }
 
 // finish stops a container and writes down how it went.

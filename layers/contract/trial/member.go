@@ -38,7 +38,7 @@ type member struct {
 const polling = 250 * time.Millisecond
 
 // tested says whether it is the image under test, and no helper.
-func (m *member) tested() bool { return m.image == m.life.trial.image }
+func (m *member) tested() bool { return m.image == m.life.trial.image } // never in a stack
 
 // prefix names it in a check, unless it is the only one of its case.
 func (m *member) prefix() string {
@@ -81,7 +81,7 @@ func (m *member) start(ctx context.Context, cmd []string) error {
 		return err
 	}
 	m.stopped = false
-	if m.tested() && m.Exits == nil {
+	if (m.tested() || m.life.report.Stack) && m.Exits == nil {
 		m.meter = m.current.Measure(ctx)
 	}
 	if m.Exits != nil {
@@ -292,7 +292,11 @@ func (m *member) away(ctx context.Context) error {
 // measured ends the measuring of memory and keeps the most.
 func (m *member) measured() {
 	if m.meter != nil {
-		m.life.report.Memory = max(m.life.report.Memory, m.meter.Peak())
+		peak := &m.life.report.Memory
+		if m.life.report.Stack {
+			peak = &m.life.report.part(m.Name, m.image).Memory
+		}
+		*peak = max(*peak, m.meter.Peak())
 		m.meter = nil
 	}
 }

@@ -49,7 +49,11 @@ func (l *life) step(ctx context.Context, s recipes.Step) (bool, error) {
 	if fault := machineFault(ctx, err); fault != nil {
 		return false, fault
 	}
-	return l.named(s.Name, err), nil
+	ok := l.named(s.Name, err)
+	if l.report.Stack {
+		l.report.Checks[len(l.report.Checks)-1].Took = time.Since(began)
+	}
+	return ok, nil
 }
 
 // patiently tries until it succeeds or the step's time is over, or one of the

@@ -61,18 +61,20 @@ func (r *run) all(ctx context.Context) error {
 	return nil
 }
 
-// one holds one image to its contract.
+// one holds one image, or a stack, to its contract.
 func (r *run) one(ctx context.Context, c *recipes.Contract) (*Report, error) {
 	began := time.Now()
-	image, err := r.root(ctx, c.Ref)
-	if err != nil {
-		return nil, err
-	}
-	t := &trial{run: r, contract: c, image: image, report: &Report{
-		Image: c.Ref.String(), Reference: image.Reference, Digest: image.Digest, Contract: c.Source, SHA256: string(c.SHA256),
-		Runtime: r.Runtime.Version, IDs: string(r.IDs), Size: image.Size(), Budget: image.Budget,
+	t := &trial{run: r, contract: c, report: &Report{
+		Image: c.Ref.String(), Contract: c.Source, SHA256: string(c.SHA256), Runtime: r.Runtime.Version, IDs: string(r.IDs), Stack: c.Stack,
 	}}
-	t.look()
+	if !c.Stack {
+		var err error
+		if t.image, err = r.root(ctx, c.Ref); err != nil {
+			return nil, err
+		}
+		t.report.Reference, t.report.Digest, t.report.Size, t.report.Budget = t.image.Reference, t.image.Digest, t.image.Size(), t.image.Budget
+		t.look()
+	}
 	for _, one := range c.Cases {
 		if why := t.cannot(one); why != "" {
 			t.report.NotShown = append(t.report.NotShown, one.Name+": "+why)
@@ -122,7 +124,7 @@ func (r *run) root(ctx context.Context, ref recipes.Ref) (*root, error) {
 func (r *run) forget(next []*recipes.Contract) error {
 	needed := map[recipes.Ref]bool{}
 	for _, c := range next {
-		needed[c.Ref] = true
+		needed[c.Ref] = needed[c.Ref] || !c.Stack
 		for _, helper := range c.Helpers() {
 			needed[helper] = true
 		}
@@ -154,7 +156,7 @@ func (r *run) task(verb, subject string, work func() error) error {
 	return errors.Join(err, r.out.Encode(done))
 }
 
-// trial is one image and its contract.
+// trial is one image and its contract; a stack has no image of its own.
 type trial struct {
 	*run
 	contract *recipes.Contract
