@@ -252,3 +252,12 @@ func TestOtherPlatform(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A health check that hangs is killed and leaves a process behind that the
+// container cannot end without.
+func TestHangingHealth(t *testing.T) {
+	report, err := run(t, options(t, "user: \"1000:1000\"\nhealthy: 60s\nstop: 5s\ncases: [{name: c, env: {HANG: yes}}]\n"))
+	if err != nil {
+		t.Fatalf("%v: %+v", err, report.Checks)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -144,7 +145,7 @@ func source(t *testing.T, more ...member) contract.Source {
 		"config": map[string]any{
 			"User": "1000:1000", "Entrypoint": []string{"/bin/service"}, "Cmd": []string{"serve"}, "WorkingDir": "/data",
 			"Env": []string{"PATH=/bin", "LD_LIBRARY_PATH=/lib", "PORT=8080", "DATA=/data"}, "Volumes": map[string]any{"/data": map[string]any{}},
-			"Healthcheck": map[string]any{"Test": []string{"CMD", "service", "health"}},
+			"Healthcheck": map[string]any{"Test": []string{"CMD", "service", "health"}, "Timeout": 5 * time.Second},
 		},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + string(l.DiffID)}},
 	})

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shudl/shudl-assemble/layers/contract"
 )
@@ -51,6 +52,9 @@ func service(args []string) int {
 	case "serve":
 		return serve(address)
 	case "health":
+		if once := os.Getenv("DATA") + "/hung"; os.Getenv("HANG") != "" && os.WriteFile(once, nil, 0o400) == nil {
+			time.Sleep(time.Hour)
+		}
 		answer, err := http.Get("http://" + address + "/health")
 		if err != nil || answer.StatusCode != http.StatusOK {
 			return 1

@@ -50,6 +50,7 @@ func Enter(ctx context.Context, args []string, inside func(ctx context.Context, 
 		io.Copy(io.Discard, reader)
 		os.Exit(interrupted) // the parent is gone
 	}()
+	go reap(ctx)
 	return errors.Join(inside(ctx, input, out), out.Close())
 }
 
