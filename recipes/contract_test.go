@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -122,19 +123,25 @@ func TestContractMistakes(t *testing.T) {
 		"which container":     {one + "    containers: [{name: a}, {name: b}]\n    steps: [{name: s, run: [a]}]\n", "x/test.yaml:7:13: cases[0].steps[0].in: missing: the case has several"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(withContract(test.contract))
-			var all Errors
-			if !errors.As(err, &all) {
-				t.Fatalf("got %v, want %s", err, test.want)
-			}
-			for _, e := range all {
-				if strings.HasPrefix(e.Error(), test.want) {
-					return
-				}
-			}
-			t.Errorf("got %v, want %s", err, test.want)
+			wantMistake(t, withContract(test.contract), test.want)
 		})
 	}
+}
+
+// wantMistake loads recipes and wants an error that begins like this.
+func wantMistake(t *testing.T, files fs.FS, want string) {
+	t.Helper()
+	_, err := Load(files)
+	var all Errors
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v, want %s", err, want)
+	}
+	for _, e := range all {
+		if strings.HasPrefix(e.Error(), want) {
+			return
+		}
+	}
+	t.Errorf("got %v, want %s", err, want)
 }
 
 // Every image that is built in promises something, for each distro.

@@ -1,7 +1,6 @@
 package recipes
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -67,17 +66,7 @@ func TestStackMistakes(t *testing.T) {
 		"bad name":      {"A_b.yaml", head + "    image: help\n", "stacks/A_b.yaml: bad name of a stack"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(withStack(test.file, test.stack))
-			var all Errors
-			if !errors.As(err, &all) {
-				t.Fatalf("got %v, want %s", err, test.want)
-			}
-			for _, e := range all {
-				if strings.HasPrefix(e.Error(), test.want) {
-					return
-				}
-			}
-			t.Errorf("got %v, want %s", err, test.want)
+			wantMistake(t, withStack(test.file, test.stack), test.want)
 		})
 	}
 }

@@ -8,14 +8,20 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
+// choices are the recipes and the distro that what is typed so far names.
+func (a *app) choices() (*recipes.Set, recipes.Distro, error) {
+	distro, err := recipes.ParseDistro(a.distro)
+	if err != nil {
+		return nil, "", err
+	}
+	set, err := recipes.Open(a.recipeFolder())
+	return set, distro, err
+}
+
 // completeImages offers the images of the distro, and their streams after a
 // colon.
 func (a *app) completeImages(_ *cobra.Command, given []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	distro, err := recipes.ParseDistro(a.distro)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	set, err := recipes.Open(a.recipeFolder())
+	set, distro, err := a.choices()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -41,11 +47,7 @@ func (a *app) completeImages(_ *cobra.Command, given []string, toComplete string
 
 // completeStacks offers the stacks of the chosen distro.
 func (a *app) completeStacks(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	distro, err := recipes.ParseDistro(a.distro)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	set, err := recipes.Open(a.recipeFolder())
+	set, distro, err := a.choices()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
