@@ -172,8 +172,8 @@ func (s *Set) Contract(ref Ref, d Distro, p Platform) (*Contract, error) {
 	return c, nil
 }
 
-// Helpers lists the other images, all of a stack, that a contract starts, without repeats, in
-// the order of the cases.
+// Helpers lists the other images that a contract starts, all of them for a
+// stack, without repeats, in the order of the cases.
 func (c *Contract) Helpers() []Ref {
 	var refs []Ref
 	seen := map[Ref]bool{{}: true, c.Ref: !c.Stack}

@@ -45,7 +45,7 @@ func writeReports(w io.Writer, reports []contract.Report) error {
 		fmt.Fprintf(w, "not shown  %s\n", text)
 	}
 	for _, r := range reports {
-		for _, s := range r.Stops {
+		for _, s := range r.Outages {
 			fmt.Fprintf(w, "writes stopped  %s  %s: %s\n", r.Image, s.Event, seconds(s.Took))
 		}
 		if r.Rows > 0 {

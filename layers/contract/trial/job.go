@@ -89,12 +89,12 @@ type Report struct {
 	Size      int64         `json:"sizeBytes"`                 // compressed layers
 	Budget    int64         `json:"budgetBytes,omitempty"`
 	Took      time.Duration `json:"tookNanoseconds"`
-	Stops     []Stop        `json:"writesStopped,omitempty"`
+	Outages   []Outage      `json:"writesStopped,omitempty"`
 	Rows      int           `json:"acknowledgedRowsKept,omitempty"`
 }
 
-// Stop is how long no write was acknowledged around an event.
-type Stop struct {
+// Outage is how long no write was acknowledged around an event.
+type Outage struct {
 	Event string        `json:"event"`
 	Took  time.Duration `json:"nanoseconds"`
 }

@@ -26,7 +26,7 @@ func (l *life) resumed(s recipes.Step, after time.Time) error {
 		return unmetf("%v", err)
 	}
 	l.writer.Mark()
-	l.report.Stops = append(l.report.Stops, Stop{Event: s.Name, Took: stopped})
+	l.report.Outages = append(l.report.Outages, Outage{Event: s.Name, Took: stopped})
 	return nil
 }
 
