@@ -56,7 +56,10 @@ func (f *signFlags) find(ctx context.Context, a *app, dest publish.Destination) 
 		options.Ask = askPassword
 	}
 	key, err := attest.FindKey(ctx, options)
-	if err != nil {
+	switch {
+	case err != nil && f.key != "":
+		return signing{}, usage(err)
+	case err != nil:
 		return signing{}, err
 	}
 	return signing{signer: key, format: format}, nil

@@ -30,15 +30,21 @@ func (l *Layout) String() string { return LayoutPrefix + l.dir }
 // Local is true: a folder is on this machine.
 func (l *Layout) Local() bool { return true }
 
-// Check makes the folder and tries to write in it.
+// Check makes the folder and tries to write in it. It leaves no folder behind
+// that was not there: what comes between may fail.
 func (l *Layout) Check(_ context.Context, images []string) error {
 	for _, image := range images {
 		if err := checkImageName(image); err != nil {
 			return err
 		}
 	}
+	_, missing := os.Stat(l.dir)
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		return layoutError("make the folder", err)
+	}
+	if missing != nil {
+		// Another run may have put an image there: then it stays.
+		defer os.Remove(l.dir)
 	}
 	probe, err := os.CreateTemp(l.dir, partialPattern)
 	if err != nil {
