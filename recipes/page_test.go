@@ -20,9 +20,9 @@ var (
 // the reason.
 var pageless = map[string]string{
 	"PATRONI_POSTGRESQL_DATA_DIR": "the entrypoint sets it to PGDATA",
+	"SPARK_CONF_DIR":              "the recipe sets it, spark-env.sh to the folder that it fills",
+	"SPARK_DRIVER_POD_IP":         "the driver's address for its executors, by the official image's name",
 	"SPARK_HOME":                  "where the image has Spark",
-	"SPARK_LOG_APPENDER":          "the entrypoint sets it from SHUDL_LOG_FORMAT",
-	"SPARK_LOG_LEVEL":             "the entrypoint sets it from SHUDL_LOG_LEVEL",
 	"TMPDIR":                      "the bases' pages have it",
 	"TRINO_CATALOG_DIR":           "the entrypoint sets it to the folder that it fills",
 }
@@ -33,6 +33,7 @@ var ofPrograms = map[string]string{
 	"JAVA_TOOL_OPTIONS":          "the JVM",
 	"MINIO_PROMETHEUS_AUTH_TYPE": "MinIO",
 	"PATRONI_RESTAPI_PASSWORD":   "Patroni",
+	"SPARK_JAVA_OPT_0":           "the entrypoint, which takes all that begin so",
 }
 
 // Each image's page has in its table exactly the variables that its
