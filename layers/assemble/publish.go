@@ -33,9 +33,11 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 	if err != nil || r.Dest == nil {
 		return result, err
 	}
-	done, err := publish.Publish(ctx, r.Dest, release, publish.Options{
-		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress,
-	})
+	options := publish.Options{Signer: r.Signer, Format: r.Format, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress}
+	if r.Store != nil {
+		options.Memory = r.Store
+	}
+	done, err := publish.Publish(ctx, r.Dest, release, options)
 	if err != nil {
 		return Image{}, err
 	}
@@ -55,7 +57,11 @@ func (r *run) release(nodes []*node) (Image, publish.Release, error) {
 	var built []*image.Built
 	for _, n := range nodes {
 		built = append(built, n.built)
-		release.Images = append(release.Images, r.platform(n))
+		img, err := r.platform(n)
+		if err != nil {
+			return Image{}, publish.Release{}, err
+		}
+		release.Images = append(release.Images, img)
 		result.Platforms = append(result.Platforms, Platform{
 			Platform: n.image.Platform, Digest: n.built.Digest, Version: n.version,
 			Own: n.built.Own(), Inherited: len(n.built.Layers) - n.built.Own(),
@@ -85,17 +91,21 @@ func joinedTags(nodes []*node) []string {
 
 // platform is one platform of a release, with its blobs and what is said of
 // it.
-func (r *run) platform(n *node) publish.Image {
+func (r *run) platform(n *node) (publish.Image, error) {
+	said, err := n.attestations()
+	if err != nil {
+		return publish.Image{}, err
+	}
 	img := publish.Image{
 		Platform:     n.image.Platform,
 		Manifest:     n.built.Manifest,
 		Blobs:        []publish.Blob{publish.BytesBlob(n.built.ConfigDescriptor().MediaType, n.built.Config)},
-		Attestations: append(n.attestations(), n.testResult()...),
+		Attestations: said,
 	}
 	for _, l := range n.built.Layers {
 		img.Blobs = append(img.Blobs, r.blob(n, l))
 	}
-	return img
+	return img, nil
 }
 
 // blob is a layer in the store. The store hashes it again before it is read.

@@ -25,7 +25,10 @@ const (
 
 // spdx gives the image's SBOM, from the store where it was written before.
 func (n *node) spdx(ctx context.Context) ([]byte, error) {
-	key := n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat
+	key, err := n.spdxKey()
+	if err != nil {
+		return nil, err
+	}
 	return n.kept(ctx, sbomRecord, key, func() ([]byte, error) {
 		in, err := n.description(ctx)
 		if err != nil {
@@ -35,14 +38,22 @@ func (n *node) spdx(ctx context.Context) ([]byte, error) {
 	})
 }
 
+// spdxKey stands for the SBOM, in either form.
+func (n *node) spdxKey() (string, error) {
+	return n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat, nil
+}
+
 // cyclonedx gives the same SBOM as CycloneDX.
 func (n *node) cyclonedx(ctx context.Context) ([]byte, error) {
 	document, err := n.spdx(ctx)
 	if err != nil {
 		return nil, err
 	}
-	key := "cyclonedx " + n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat
-	return n.kept(ctx, sbomRecord, key, func() ([]byte, error) { return sbom.CycloneDX(document) })
+	key, err := n.spdxKey()
+	if err != nil {
+		return nil, err
+	}
+	return n.kept(ctx, sbomRecord, "cyclonedx "+key, func() ([]byte, error) { return sbom.CycloneDX(document) })
 }
 
 // kept gives bytes that the store has under a record's key, or makes them.

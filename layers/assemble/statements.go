@@ -3,6 +3,8 @@ package assemble
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -18,6 +20,8 @@ type claim struct {
 	kind string
 	// make gives the predicate's JSON.
 	make func(ctx context.Context) ([]byte, error)
+	// key stands for these bytes.
+	key func() (string, error)
 	// check holds the predicate of another run to what this run knows of the
 	// image without having made it.
 	check func(data []byte) error
@@ -27,14 +31,15 @@ type claim struct {
 // and what is known of vulnerabilities in it.
 func (n *node) claims() []claim {
 	list := []claim{
-		{attest.PredicateSPDX, n.spdx, n.checkSPDX},
-		{attest.PredicateCycloneDX, n.cyclonedx, n.checkCycloneDX},
-		{attest.PredicateSLSA, n.provenance, n.checkProvenance},
+		{attest.PredicateSPDX, n.spdx, n.spdxKey, n.checkSPDX},
+		{attest.PredicateCycloneDX, n.cyclonedx, n.spdxKey, n.checkCycloneDX},
+		{attest.PredicateSLSA, n.provenance, n.provenanceKey, n.checkProvenance},
 	}
 	if n.vex != nil {
 		list = append(list, claim{
 			attest.PredicateVEX,
 			func(context.Context) ([]byte, error) { return n.vex, nil },
+			func() (string, error) { return bytesKey(n.vex), nil },
 			func(data []byte) error { return equal(data, n.vex) },
 		})
 	}
@@ -43,16 +48,32 @@ func (n *node) claims() []claim {
 
 // attestations are what is signed with the image: made here, or taken from
 // the run that made it.
-func (n *node) attestations() []publish.Attestation {
+func (n *node) attestations() ([]publish.Attestation, error) {
 	var list []publish.Attestation
 	for _, p := range n.claims() {
 		a := publish.Attestation{PredicateType: p.kind, Predicate: p.make}
 		if n.handed != nil {
 			a.Predicate = func(ctx context.Context) ([]byte, error) { return n.statement(ctx, p.kind) }
+		} else {
+			var err error
+			if a.Key, err = p.key(); err != nil {
+				return nil, err
+			}
 		}
 		list = append(list, a)
 	}
-	return list
+	return append(list, n.testResult()...), nil
+}
+
+// bytesKey stands for bytes that are at hand.
+func bytesKey(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func (n *node) provenanceKey() (string, error) {
+	data, err := n.predicate().Encode()
+	return bytesKey(data), err
 }
 
 // checkStatements holds what another run says of the image to it: neither more

@@ -70,6 +70,7 @@ func (n *node) testResult() []publish.Attestation {
 	}
 	return []publish.Attestation{{
 		PredicateType: contract.PredicateType,
+		Key:           bytesKey(n.tested),
 		Predicate:     func(context.Context) ([]byte, error) { return n.tested, nil },
 	}}
 }

@@ -53,6 +53,17 @@ func Referrer(subject ocispec.Descriptor, predicateType string, bundle []byte) (
 	return &Manifest{Raw: raw, Config: config, Items: []Item{item}}, nil
 }
 
+// OpenReferrer reads a manifest that Referrer made for a subject; the bundle
+// in it has no content.
+func OpenReferrer(raw []byte, subject digest.Digest) (*Manifest, error) {
+	item, err := ReadReferrer(raw, subject)
+	if err != nil {
+		return nil, err
+	}
+	config := newItem(ocispec.MediaTypeEmptyJSON, ocispec.DescriptorEmptyJSON.Data, nil)
+	return &Manifest{Raw: raw, Config: config, Items: []Item{item}}, nil
+}
+
 // ReadReferrer returns the bundle that a manifest brings to its subject, as a
 // descriptor. The error is ErrNoBundle where it is another kind of manifest,
 // or refers to another subject.

@@ -71,7 +71,7 @@ func (p *publication) findItem(ctx context.Context, tag *classicTag, mediaType s
 }
 
 // writeClassic writes attestations and signature under cosign's tags.
-func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, attestations *classicTag, claims []*claim) error {
+func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, claims []*claim) error {
 	var items []attest.Item
 	for _, c := range claims {
 		if c.item != nil {
@@ -79,7 +79,11 @@ func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, 
 		}
 	}
 	if len(items) > 0 {
-		if err := p.putClassic(ctx, attestations, items); err != nil {
+		tag, err := readClassic(ctx, p.repo, attest.AttestationTag(subject))
+		if err != nil {
+			return err
+		}
+		if err := p.putClassic(ctx, tag, items); err != nil {
 			return err
 		}
 	}
@@ -154,9 +158,9 @@ func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest
 	if err != nil {
 		return Manifest{}, err
 	}
-	blobs := []Blob{BytesBlob(assembled.Config.MediaType, assembled.Config.Content)}
+	blobs := []Blob{p.itemBlob(assembled.Config)}
 	for _, item := range ours {
-		blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
+		blobs = append(blobs, p.itemBlob(item))
 	}
 	if err := p.blobs(ctx, blobs); err != nil {
 		return Manifest{}, err

@@ -3,7 +3,9 @@ package publish
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -20,15 +22,21 @@ const MaxStatement = 128 << 20
 // claim is one statement about a manifest on its way to being signed.
 type claim struct {
 	predicateType string
-	statement     []byte
-	// bundle and item are its signed forms, each where the format asks for
-	// it, found in the repository or made.
-	bundle *attest.Bundle
-	item   *attest.Item
+	// make gives the statement, which is kept once it was made.
+	make      func(ctx context.Context) ([]byte, error)
+	statement []byte
+	// signed, bundle and item are its signed forms, the last two each where
+	// the format asks for it: found in the repository, made, or only known
+	// from an earlier push. Then signed is nil and the others lack content.
+	signed *attest.Bundle
+	bundle *attest.Manifest // the bundle as a referrer
+	item   *attest.Item     // the classic form
+	mu     sync.Mutex       // guards what again makes
 }
 
 // describe signs a manifest, by its locally computed digest, and what is said
-// of it, and writes all of that beside it: the signature last.
+// of it, and writes all of that beside it: the signature last. What an earlier
+// push signed is not made again where it is at the destination already.
 func (p *publication) describe(ctx context.Context, m Manifest, attestations []Attestation) error {
 	if p.options.Signer == nil {
 		return nil
@@ -37,27 +45,60 @@ func (p *publication) describe(ctx context.Context, m Manifest, attestations []A
 	if err != nil {
 		return err
 	}
-	claims, err := p.claims(ctx, subject, attestations)
-	if err != nil {
+	key := p.memoryKey(m, attestations)
+	if claims := p.claims(subject, attestations); p.recall(key, m.Digest(), claims) {
+		held := p.held
+		err := p.write(ctx, subject, claims)
+		if !errors.Is(err, errUnlike) {
+			return err
+		}
+		p.held.classic, p.held.referrers = held.classic, held.referrers
+	}
+	claims := p.claims(subject, attestations)
+	if err := p.makeAll(ctx, m.Descriptor(), claims); err != nil {
 		return err
 	}
-	tag, err := readClassic(ctx, p.repo, attest.AttestationTag(subject))
-	if err != nil {
+	if err := p.remember(key, claims); err != nil {
 		return err
 	}
-	if err := p.find(ctx, m.Digest(), tag, claims); err != nil {
+	return p.write(ctx, subject, claims)
+}
+
+// makeAll makes every signed form of the claims.
+func (p *publication) makeAll(ctx context.Context, subject ocispec.Descriptor, claims []*claim) error {
+	for _, c := range claims {
+		var err error
+		if c.statement, err = c.make(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.find(ctx, subject.Digest, claims); err != nil {
 		return err
 	}
 	if err := p.signAll(ctx, claims); err != nil {
-		return fmt.Errorf("sign what is said of %s: %w", m.Digest(), err)
+		return fmt.Errorf("sign what is said of %s: %w", subject.Digest, err)
 	}
+	if !p.options.Format.Bundles() {
+		return nil
+	}
+	for _, c := range claims {
+		var err error
+		if c.bundle, err = attest.Referrer(subject, c.predicateType, c.signed.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes what is missing of the claims at the destination.
+func (p *publication) write(ctx context.Context, subject recipes.Digest, claims []*claim) error {
 	if p.options.Format.Classic() {
-		if err := p.writeClassic(ctx, subject, tag, claims); err != nil {
+		if err := p.writeClassic(ctx, subject, claims); err != nil {
 			return err
 		}
 	}
 	if p.options.Format.Bundles() {
-		return p.writeBundles(ctx, m.Descriptor(), claims)
+		return p.writeBundles(ctx, claims)
 	}
 	return nil
 }
@@ -65,27 +106,23 @@ func (p *publication) describe(ctx context.Context, m Manifest, attestations []A
 // claims are the attestations in their order, and last the signature. Its
 // statement is for bundles only: the classic signature has a payload of its
 // own.
-func (p *publication) claims(ctx context.Context, subject recipes.Digest, attestations []Attestation) ([]*claim, error) {
+func (p *publication) claims(subject recipes.Digest, attestations []Attestation) []*claim {
 	var claims []*claim
 	for _, a := range attestations {
-		predicate, err := a.Predicate(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("attestation %s: %w", a.PredicateType, err)
-		}
-		statement, err := attest.NewStatement(p.repo.Name(), subject, a.PredicateType, predicate)
-		if err != nil {
-			return nil, err
-		}
-		claims = append(claims, &claim{predicateType: a.PredicateType, statement: statement})
+		claims = append(claims, &claim{predicateType: a.PredicateType, make: func(ctx context.Context) ([]byte, error) {
+			predicate, err := a.Predicate(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("attestation %s: %w", a.PredicateType, err)
+			}
+			return attest.NewStatement(p.repo.Name(), subject, a.PredicateType, predicate)
+		}})
 	}
 	if !p.options.Format.Bundles() {
-		return claims, nil
+		return claims
 	}
-	statement, err := attest.SignStatement(p.repo.Name(), subject)
-	if err != nil {
-		return nil, err
-	}
-	return append(claims, &claim{predicateType: attest.PredicateSign, statement: statement}), nil
+	return append(claims, &claim{predicateType: attest.PredicateSign, make: func(context.Context) ([]byte, error) {
+		return attest.SignStatement(p.repo.Name(), subject)
+	}})
 }
 
 // isClassic says whether a claim has a classic form under the .att tag.
@@ -95,7 +132,7 @@ func (p *publication) isClassic(c *claim) bool {
 
 // find looks for claims that the signer has signed before, where it would
 // not sign them with the same bytes again.
-func (p *publication) find(ctx context.Context, subject digest.Digest, tag *classicTag, claims []*claim) error {
+func (p *publication) find(ctx context.Context, subject digest.Digest, claims []*claim) error {
 	signer := p.options.Signer
 	if signer.Repeats() {
 		return nil
@@ -111,11 +148,22 @@ func (p *publication) find(ctx context.Context, subject digest.Digest, tag *clas
 				continue // not ours
 			}
 			for _, c := range claims {
-				if c.bundle == nil && bytes.Equal(b.Payload(), c.statement) && signer.Signed(attest.BundleItem(s.Content)) {
-					c.bundle = b
+				if c.signed == nil && bytes.Equal(b.Payload(), c.statement) && signer.Signed(attest.BundleItem(s.Content)) {
+					c.signed = b
 				}
 			}
 		}
+	}
+	if !p.options.Format.Classic() {
+		return nil
+	}
+	hex, err := Hex(subject)
+	if err != nil {
+		return err
+	}
+	tag, err := readClassic(ctx, p.repo, attest.AttestationTag(hex))
+	if err != nil {
+		return err
 	}
 	for _, c := range claims {
 		if !p.isClassic(c) {
@@ -142,13 +190,13 @@ func (p *publication) signAll(ctx context.Context, claims []*claim) error {
 	for _, c := range claims {
 		group.Go(func() (err error) {
 			classic := p.isClassic(c) && c.item == nil
-			if c.bundle == nil && (classic || p.options.Format.Bundles()) {
-				if c.bundle, err = signer.Bundle(ctx, c.statement); err != nil {
+			if c.signed == nil && (classic || p.options.Format.Bundles()) {
+				if c.signed, err = signer.Bundle(ctx, c.statement); err != nil {
 					return err
 				}
 			}
 			if classic {
-				item, err := signer.Attestation(ctx, c.bundle)
+				item, err := signer.Attestation(ctx, c.signed)
 				c.item = &item
 				return err
 			}
@@ -159,20 +207,16 @@ func (p *publication) signAll(ctx context.Context, claims []*claim) error {
 }
 
 // writeBundles writes each bundle as a referrer, one after the other.
-func (p *publication) writeBundles(ctx context.Context, subject ocispec.Descriptor, claims []*claim) error {
+func (p *publication) writeBundles(ctx context.Context, claims []*claim) error {
 	for _, c := range claims {
-		made, err := attest.Referrer(subject, c.predicateType, c.bundle.Content)
-		if err != nil {
-			return err
-		}
-		blobs := []Blob{BytesBlob(made.Config.MediaType, made.Config.Content)}
-		for _, item := range made.Items {
-			blobs = append(blobs, BytesBlob(item.MediaType, item.Content))
+		blobs := []Blob{p.itemBlob(c.bundle.Config)}
+		for _, item := range c.bundle.Items {
+			blobs = append(blobs, p.itemBlob(item))
 		}
 		if err := p.blobs(ctx, blobs); err != nil {
 			return err
 		}
-		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: made.Raw}
+		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: c.bundle.Raw}
 		if err := p.referrer(ctx, m); err != nil {
 			return err
 		}

@@ -127,6 +127,9 @@ func BytesBlob(mediaType string, content []byte) Blob {
 // Attestation is something said of an image, signed when it is published.
 type Attestation struct {
 	PredicateType string
+	// Key, where it is set, stands for the bytes of the predicate: whoever
+	// gives the same key gives the same bytes.
+	Key string
 	// Predicate makes the JSON of the predicate.
 	Predicate func(ctx context.Context) ([]byte, error)
 }

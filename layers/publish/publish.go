@@ -26,6 +26,9 @@ type Options struct {
 	// means 4.
 	Jobs     int
 	Progress progress.Sink
+	// Memory, where it is set, remembers what was signed, so that the next
+	// push of the same asks for no predicate and signs nothing.
+	Memory Memory
 }
 
 // Result says what a publication did.
@@ -67,6 +70,9 @@ type publication struct {
 	// written is read back before a tag moves.
 	written readBack
 	held    holding
+	// recalled makes the content of items that are known from an earlier push,
+	// by digest.
+	recalled map[digest.Digest]func(ctx context.Context) ([]byte, error)
 }
 
 type readBack struct {
@@ -87,7 +93,8 @@ func newPublication(dest Destination, r Release, o Options) (*publication, error
 	if o.Progress == nil {
 		o.Progress = progress.Discard{}
 	}
-	p := &publication{release: r, options: o, result: Result{Name: r.Name, Tags: r.Tags}}
+	p := &publication{release: r, options: o, result: Result{Name: r.Name, Tags: r.Tags},
+		recalled: map[digest.Digest]func(ctx context.Context) ([]byte, error){}}
 	if o.Signer == nil {
 		if _, layout := dest.(*Layout); !layout {
 			return nil, fmt.Errorf("publish %s to %s: %w: only a layout folder takes an unsigned image", r.Name, dest, attest.ErrKeyRequired)
