@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	readVariable = regexp.MustCompile(`\b(?:TMPDIR|(?:SHUDL|POSTGRES|PATRONI|MINIO|NESSIE|QUARKUS|TRINO|SPARK|AWS|JAVA)_[A-Z0-9_]*[A-Z0-9])\b`)
+	readVariable = regexp.MustCompile(`\b(?:TMPDIR|(?:SHUDL|POSTGRES|PATRONI|MINIO|NESSIE|QUARKUS|TRINO|SPARK|AWS|JAVA|DATA_SOURCE|PG_EXPORTER)_[A-Z0-9_]*[A-Z0-9])\b`)
 	rowVariable  = regexp.MustCompile("`([A-Z][A-Z0-9_]*)`")
 )
 
@@ -30,10 +30,13 @@ var pageless = map[string]string{
 // ofPrograms are variables in the tables that programs of the images read by
 // themselves, so that no entrypoint and no recipe names them.
 var ofPrograms = map[string]string{
-	"JAVA_TOOL_OPTIONS":          "the JVM",
-	"MINIO_PROMETHEUS_AUTH_TYPE": "MinIO",
-	"PATRONI_RESTAPI_PASSWORD":   "Patroni",
-	"SPARK_JAVA_OPT_0":           "the entrypoint, which takes all that begin so",
+	"JAVA_TOOL_OPTIONS":                    "the JVM",
+	"MINIO_PROMETHEUS_AUTH_TYPE":           "MinIO",
+	"PATRONI_RESTAPI_PASSWORD":             "Patroni",
+	"PG_EXPORTER_AUTO_DISCOVER_DATABASES":  "the exporter",
+	"PG_EXPORTER_COLLECTION_TIMEOUT":       "the exporter",
+	"PG_EXPORTER_DISABLE_SETTINGS_METRICS": "the exporter",
+	"SPARK_JAVA_OPT_0":                     "the entrypoint, which takes all that begin so",
 }
 
 // Each image's page has in its table exactly the variables that its

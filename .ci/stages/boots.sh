@@ -7,7 +7,7 @@ contracts() {
   shift
   "$@" >"$log" || rc=$?
   cat "$log"
-  grep -E '^(base-|postgresql|patroni|minio|nessie|trino|spark).* met ' "$log" | while read -r line; do figure "contract as $who: $line"; done
+  grep -E '^(base-|postgres|patroni|minio|nessie|trino|spark).* met ' "$log" | while read -r line; do figure "contract as $who: $line"; done
   { grep -E '^(writes stopped|rows kept) ' "$log" || true; } | while read -r line; do figure "failover as $who: $line"; done
   return "$rc"
 }
@@ -25,7 +25,7 @@ boot_images_unprivileged() {
 
 # boot_some_unprivileged is its short form: the images that need no JVM.
 boot_some_unprivileged() {
-  boot_images_unprivileged base postgresql base-postgresql minio patroni
+  boot_images_unprivileged base postgresql base-postgresql minio patroni postgres-exporter
 }
 
 # stack_of NAME root|user starts a stack, as root or as a user who has nothing
