@@ -33,10 +33,21 @@ type Inputs struct {
 func Key(in Inputs) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "format %d\nencoder %s %s\ncompression %s\nepoch %d\nsource date %d\n",
-		Format, EncoderID, EncoderGolden, in.Compression.MediaType(), unix(in.Epoch), unix(in.SourceDate))
+		Format, EncoderID, EncoderGolden, in.Compression.MediaType(), unix(in.epoch()), unix(in.SourceDate))
 	// A hash never fails to be written to.
 	_ = rootfs.WriteEntries(h, in.Entries)
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// epoch is the epoch where it clamps anything, else none: a lock of another
+// date does not make a layer another one whose files are all older.
+func (in Inputs) epoch() time.Time {
+	for _, e := range in.Entries {
+		if e.Type != rootfs.Directory && e.ModTime.After(in.Epoch) {
+			return in.Epoch
+		}
+	}
+	return time.Time{}
 }
 
 func unix(t time.Time) int64 {

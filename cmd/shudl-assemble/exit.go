@@ -15,6 +15,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/keyless"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/rebase"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -104,7 +105,7 @@ func statusOf(err error) status {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return statusInterrupted
 	case errors.As(err, &wrong), errors.As(err, &recipe), errors.As(err, &inputs),
-		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired),
+		errors.Is(err, publish.ErrUsage), errors.Is(err, attest.ErrKeyRequired), errors.Is(err, rebase.ErrBase),
 		errors.Is(err, keyless.ErrConfig), errors.Is(err, trust.ErrConfig):
 		return statusUsage
 	case errors.Is(err, assemble.ErrStatement):

@@ -17,13 +17,18 @@ var errMoved = errors.New("the lock is out of date")
 func (a *app) lock() *cobra.Command {
 	var check, refresh bool
 	cmd := &cobra.Command{
-		Use:   "lock [--check|--refresh]",
+		Use:   "lock [--check|--refresh [IMAGE[:STREAM]...]]",
 		Short: "Write what is missing into the lock",
 		Long: "lock resolves what the recipes ask for and the lock does not hold, for all images of the distro,\n" +
 			"against the indexes that the lock was resolved from. --refresh resolves everything against today's\n" +
-			"indexes. What moved is printed.",
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+			"indexes, or only the images named: the others stay as they are locked, and it is refused where they\n" +
+			"could not stand on what moved (so `lock --refresh base` takes a fix in the base alone, and `rebase`\n" +
+			"brings it to the services). What moved is printed.",
+		ValidArgsFunction: a.completeImages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && !refresh {
+				return usage(fmt.Errorf("lock %s: images are named with --refresh; without it lock adds what is missing of all", args[0]))
+			}
 			if a.platforms == "" {
 				a.platforms = "all"
 			}
@@ -35,6 +40,12 @@ func (a *app) lock() *cobra.Command {
 			if check || refresh {
 				// Today's archives, not the past, and today's Go.
 				o.Fetcher, o.Refresh, o.Go = w.fetcher(nil), true, runtime.Version()
+			}
+			if len(args) > 0 {
+				if o.Only, err = w.named(args); err != nil {
+					return err
+				}
+				o.Go = w.resolveOptions().Go // programs that stay are of the old one
 			}
 			result, err := resolve.Lock(cmd.Context(), w.set, w.old, w.distro, o)
 			if err != nil {
@@ -63,6 +74,24 @@ func (a *app) lock() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("check", "refresh")
 	cmd.MarkFlagsMutuallyExclusive("locked", "refresh")
 	return cmd
+}
+
+// named are the images that the arguments name, in all their streams where
+// none is named, without their ancestors.
+func (w *work) named(args []string) ([]recipes.Ref, error) {
+	var named []recipes.Ref
+	for _, arg := range args {
+		refs, err := w.set.Select([]string{arg}, false, w.distro)
+		if err != nil {
+			return nil, usage(err)
+		}
+		for _, ref := range refs {
+			if ref.Name == refs[len(refs)-1].Name {
+				named = append(named, ref)
+			}
+		}
+	}
+	return named, nil
 }
 
 func checked(w *work, changes []recipes.Change) error {

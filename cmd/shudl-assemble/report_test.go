@@ -13,6 +13,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/contract"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/rebase"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -44,6 +45,9 @@ func TestStatusOf(t *testing.T) {
 		{publish.ErrMoved, 21},
 		{reproduce.ErrDiffers, 21},
 		{&provenance.InputsError{}, 2},
+		{rebase.ErrBase, 2},
+		{&assemble.OtherBaseError{}, 21},
+		{&assemble.OtherLayerError{}, 21},
 		{&assemble.BudgetError{}, 22},
 		{&contract.UnmetError{}, 22},
 		{context.Canceled, 130},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -50,15 +51,15 @@ func (a *app) reproduceImage(ctx context.Context, ref string, trusted trustFlags
 	if err != nil {
 		return err
 	}
-	published, err := reproduce.Find(ctx, ref, o)
+	found, err := published.Find(ctx, ref, o)
 	if err != nil {
-		return err
+		return fmt.Errorf("reproduce %s: %w", ref, err)
 	}
-	if !published.Signed() {
+	if !found.Signed() {
 		a.sink.Say("the signature of the provenance was not checked: --key FILE, --certificate-identity or --policy say who may have signed it")
 	}
-	a.distro, a.platforms = string(published.Distro()), "all"
-	w, err := a.start(ctx, []string{published.Ref().String()}, false)
+	a.distro, a.platforms = string(found.Distro()), "all"
+	w, err := a.start(ctx, []string{found.Ref().String()}, false)
 	if err != nil {
 		return err
 	}
@@ -70,12 +71,12 @@ func (a *app) reproduceImage(ctx context.Context, ref string, trusted trustFlags
 	if err != nil {
 		return err
 	}
-	report, err := published.Run(ctx, anew)
+	report, err := reproduce.Run(ctx, found, anew)
 	a.quiet()
 	return errors.Join(writeReproduction(a.stdout, report, a.output), err)
 }
 
-func (a *app) reproduceOptions(trusted trustFlags, cold bool) (o reproduce.Options, err error) {
+func (a *app) reproduceOptions(trusted trustFlags, cold bool) (o published.Options, err error) {
 	if a.output != "" && a.output != "text" && a.output != "json" {
 		return o, usage(fmt.Errorf("--output %s: it is text or json", a.output))
 	}

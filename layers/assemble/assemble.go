@@ -42,6 +42,11 @@ type Options struct {
 	// and neither Store nor Fetcher is needed.
 	From publish.Destination
 
+	// Rebase, where it is set, is the last of Refs as it was published: its
+	// content layers are taken over, and its ancestors are made but not
+	// published.
+	Rebase *Rebase
+
 	// Dest receives the images; nil means that they stay in the store.
 	Dest publish.Destination
 	// Signer signs images, their SBOMs and their provenance; nil writes none

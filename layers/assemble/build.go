@@ -48,11 +48,22 @@ func (n *node) build(ctx context.Context) error {
 	if n.run.From != nil {
 		return n.load(ctx)
 	}
+	if n.run.Rebase != nil && n.last() {
+		return n.rebase(ctx)
+	}
 	if n.cached = n.lookup(); !n.cached {
-		if err := n.pack(ctx); err != nil {
+		if err := n.pack(ctx, n.layer); err != nil {
 			return err
 		}
 	}
+	if err := n.join(ctx); err != nil {
+		return err
+	}
+	return n.keep()
+}
+
+// join appends the image's layers to its parent's.
+func (n *node) join(ctx context.Context) error {
 	var parent *image.Built
 	if n.parent != nil {
 		if err := n.parent.wait(ctx); err != nil {
@@ -68,10 +79,7 @@ func (n *node) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.withinBudget(); err != nil {
-		return err
-	}
-	return n.keep()
+	return n.withinBudget()
 }
 
 func (n *node) withinBudget() error {
@@ -113,8 +121,11 @@ func (n *node) keep() error {
 	return n.run.Store.SetRecord(imageRecord, n.key, data)
 }
 
+// packing gives the blob of one layer.
+type packing func(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error)
+
 // pack collects the image and packs every layer that holds something.
-func (n *node) pack(ctx context.Context) error {
+func (n *node) pack(ctx context.Context, layer packing) error {
 	c, err := n.collected(ctx)
 	if err != nil {
 		return err
@@ -127,7 +138,7 @@ func (n *node) pack(ctx context.Context) error {
 			if len(entries) == 0 {
 				return nil
 			}
-			b, err := n.layer(ctx, t, entries)
+			b, err := layer(ctx, t, entries)
 			blobs[i] = &b
 			return err
 		})
@@ -149,18 +160,27 @@ func (n *node) pack(ctx context.Context) error {
 // layer packs one layer, unless the same entries were packed before.
 func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error) {
 	r := n.run
-	key := layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate})
+	key := r.layerKey(entries)
 	if b, ok := layers.Cached(r.Store, key); ok {
 		return b, nil
 	}
-	b, err := layers.Write(ctx, r.Store, t.tree, layers.Options{
-		Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate,
-		Name: n.image.Ref.String() + "/" + t.name, Pool: r.pool, Progress: r.Progress,
-	})
+	b, err := layers.Write(ctx, r.Store, t.tree, n.layerOptions(t))
 	if err != nil {
 		return layers.Blob{}, err
 	}
 	return b, layers.Keep(r.Store, key, b)
+}
+
+func (r *run) layerKey(entries []rootfs.Entry) string {
+	return layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate})
+}
+
+func (n *node) layerOptions(t tree) layers.Options {
+	r := n.run
+	return layers.Options{
+		Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate,
+		Name: n.image.Ref.String() + "/" + t.name, Pool: r.pool, Progress: r.Progress,
+	}
 }
 
 // collected lays the image out on its parent's tree. The parent is laid out

@@ -203,6 +203,9 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	results := make([]Image, len(r.Refs))
 	published := make(map[recipes.Ref]chan struct{})
 	for i, ref := range r.Refs {
+		if r.Rebase != nil && i < len(r.Refs)-1 {
+			continue // where it is published it was read
+		}
 		nodes := r.platforms(ref)
 		mine := make(chan struct{})
 		before := published[parentOf(nodes[0])]
@@ -216,6 +219,9 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	}
 	if err := group.Wait(); err != nil {
 		return Result{}, err
+	}
+	if r.Rebase != nil {
+		results = results[len(results)-1:]
 	}
 	return Result{Images: results}, nil
 }

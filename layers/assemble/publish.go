@@ -125,6 +125,10 @@ func (r *run) blob(n *node, l image.Layer) publish.Blob {
 		b.File = nil // it is another's file, which may change yet
 		b.Open = func(ctx context.Context) (io.ReadCloser, error) { return n.handed.repo.Blob(ctx, b.Descriptor) }
 	}
+	if r.Rebase != nil && l.Own && l.Name != image.StateLayer {
+		b.File = nil // it may not be in the store
+		b.Open = func(ctx context.Context) (io.ReadCloser, error) { return r.Rebase.Repository.Blob(ctx, b.Descriptor) }
+	}
 	if n.parent != nil && !l.Own {
 		b.Sibling = n.parent.image.Name
 	}

@@ -48,33 +48,67 @@ func Read(in Input, manifest, config []byte) (*Built, error) {
 
 // own reads which layers a manifest and its configuration add to the parent's.
 func own(in Input, manifest, config []byte) ([]Named, error) {
-	var m ocispec.Manifest
-	if err := json.Unmarshal(manifest, &m); err != nil {
-		return nil, fmt.Errorf("%w: manifest: %w", ErrOther, err)
-	}
-	var c configuration
-	if err := json.Unmarshal(config, &c); err != nil {
-		return nil, fmt.Errorf("%w: configuration: %w", ErrOther, err)
-	}
-	if n := len(m.Layers); n != len(c.RootFS.DiffIDs) || n != len(c.History) {
-		return nil, fmt.Errorf("%w: %d layers, %d diffIDs and %d entries of history", ErrOther, n, len(c.RootFS.DiffIDs), len(c.History))
+	m, c, err := parse(manifest, config)
+	if err != nil {
+		return nil, err
 	}
 	inherited, err := inherited(in.Parent, m.Layers)
 	if err != nil {
 		return nil, err
 	}
+	return ownFrom(in.Image, m, c, inherited)
+}
+
+// parse reads a manifest and its configuration, which must list the same
+// layers.
+func parse(manifest, config []byte) (m ocispec.Manifest, c configuration, err error) {
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return m, c, fmt.Errorf("%w: manifest: %w", ErrOther, err)
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return m, c, fmt.Errorf("%w: configuration: %w", ErrOther, err)
+	}
+	if n := len(m.Layers); n != len(c.RootFS.DiffIDs) || n != len(c.History) {
+		return m, c, fmt.Errorf("%w: %d layers, %d diffIDs and %d entries of history", ErrOther, n, len(c.RootFS.DiffIDs), len(c.History))
+	}
+	return m, c, nil
+}
+
+// Own reads which layers of a published image are its own, whatever image it
+// was built on: the last of them, as the history says. They come in the order
+// of the recipe. The error is ErrOther where they do not.
+func Own(i *recipes.Image, manifest, config []byte) ([]Named, error) {
+	m, c, err := parse(manifest, config)
+	if err != nil {
+		return nil, fmt.Errorf("image %s for %s: %w", i.Ref, i.Platform, err)
+	}
+	first := slices.IndexFunc(c.History, func(h ocispec.History) bool {
+		return strings.HasPrefix(h.CreatedBy, createdBy(i.Ref.String(), ""))
+	})
+	if first < 0 {
+		first = len(c.History)
+	}
+	own, err := ownFrom(i, m, c, first)
+	if err != nil {
+		return nil, fmt.Errorf("image %s for %s: %w", i.Ref, i.Platform, err)
+	}
+	return own, nil
+}
+
+// ownFrom reads the image's own layers, which are those from first on.
+func ownFrom(i *recipes.Image, m ocispec.Manifest, c configuration, first int) ([]Named, error) {
 	var found []Named
-	names := layerNames(in.Image)
-	for i := inherited; i < len(m.Layers); i++ {
-		name, ok := strings.CutPrefix(c.History[i].CreatedBy, createdBy(in.Image.Ref.String(), ""))
+	names := layerNames(i)
+	for n := first; n < len(m.Layers); n++ {
+		name, ok := strings.CutPrefix(c.History[n].CreatedBy, createdBy(i.Ref.String(), ""))
 		at := slices.Index(names, name)
 		if !ok || at < 0 {
-			return nil, fmt.Errorf("%w: layer %d is %q, which is no layer of its recipe that may come there", ErrOther, i+1, c.History[i].CreatedBy)
+			return nil, fmt.Errorf("%w: layer %d is %q, which is no layer of its recipe that may come there", ErrOther, n+1, c.History[n].CreatedBy)
 		}
 		names = names[at+1:]
-		blob, err := packed(m.Layers[i], c.RootFS.DiffIDs[i])
+		blob, err := packed(m.Layers[n], c.RootFS.DiffIDs[n])
 		if err != nil {
-			return nil, fmt.Errorf("layer %d: %w", i+1, err)
+			return nil, fmt.Errorf("layer %d: %w", n+1, err)
 		}
 		found = append(found, Named{name, blob})
 	}

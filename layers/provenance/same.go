@@ -10,6 +10,7 @@ import (
 // describes: it would prove nothing.
 type InputsError struct {
 	Image       string // IMAGE[:STREAM]
+	Doing       string // what cannot be done: reproduced or rebased
 	Differences []Difference
 }
 
@@ -30,7 +31,7 @@ const (
 
 func (e *InputsError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "image %s cannot be reproduced from what is here:", e.Image)
+	fmt.Fprintf(&b, "image %s cannot be %s from what is here:", e.Image, e.Doing)
 	for _, d := range e.Differences {
 		fmt.Fprintf(&b, "\n%s: %s made it, here is %s: %s", d.What, d.Named, d.Here, d.Advice)
 	}
@@ -48,7 +49,7 @@ func (p *Predicate) SameInputs(here *Predicate) error {
 	c.equal("release of the distro", a.Release, b.Release, otherLock)
 	c.equal("date of the lock", a.LockDate.UTC().Format(time.RFC3339), b.LockDate.UTC().Format(time.RFC3339), otherLock)
 	c.equal("Go", orNone(a.Go), orNone(b.Go), otherLock)
-	c.artifacts(p.Artifacts(), here.Artifacts())
+	c.artifacts(p.Artifacts(), here.Artifacts(), otherLock)
 	c.recipes(a.Recipes, b.Recipes)
 	c.equal("parameters", p.parameters(), here.parameters(), otherRecipe)
 	if len(c.found) == 0 {
@@ -58,7 +59,44 @@ func (p *Predicate) SameInputs(here *Predicate) error {
 	if len(c.found) == 0 {
 		return nil
 	}
-	return &InputsError{p.BuildDefinition.ExternalParameters.Ref().String(), c.found}
+	return &InputsError{p.BuildDefinition.ExternalParameters.Ref().String(), "reproduced", c.found}
+}
+
+// anew is the way where a service has changed and not only its base.
+const anew = "push makes the image anew"
+
+// SameService holds the predicate of a build here against the one of a
+// published image where only its bases may have moved: program, parameters,
+// and the image's own recipe and artefacts must be the same. The error is an
+// *InputsError.
+func (p *Predicate) SameService(here *Predicate) error {
+	c := comparison{}
+	a, b := p.BuildDefinition.InternalParameters, here.BuildDefinition.InternalParameters
+	c.program(p, here)
+	c.equal("parameters", p.parameters(), here.parameters(), anew)
+	c.equal("Go", orNone(a.Go), orNone(b.Go), anew)
+	if names(a.Recipes) != names(b.Recipes) {
+		c.equal("chain of images", names(a.Recipes), names(b.Recipes), anew)
+	} else if last := len(a.Recipes) - 1; last >= 0 {
+		c.equal("recipe of "+a.Recipes[last].Name, "sha256 "+string(a.Recipes[last].Digest.SHA256), "sha256 "+string(b.Recipes[last].Digest.SHA256), anew)
+	}
+	c.artifacts(p.own(), here.own(), anew)
+	if len(c.found) == 0 {
+		return nil
+	}
+	return &InputsError{p.BuildDefinition.ExternalParameters.Ref().String(), "rebased", c.found}
+}
+
+// own are the artefacts of the image without those of its ancestors.
+func (p *Predicate) own() []Resource {
+	name := p.BuildDefinition.ExternalParameters.Ref().String()
+	var list []Resource
+	for _, r := range p.Artifacts() {
+		if r.Annotations[AnnotationImage] == name {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 type comparison struct{ found []Difference }
@@ -99,7 +137,7 @@ func (p *Predicate) parameters() string {
 }
 
 // artifacts names the first artefact that is not locked here as it was.
-func (c *comparison) artifacts(named, here []Resource) {
+func (c *comparison) artifacts(named, here []Resource, advice string) {
 	for i := range max(len(named), len(here)) {
 		a, b := "nothing", "nothing"
 		if i < len(named) {
@@ -109,7 +147,7 @@ func (c *comparison) artifacts(named, here []Resource) {
 			b = here[i].artifact()
 		}
 		if a != b {
-			c.equal("locked artefacts", a, b, otherLock)
+			c.equal("locked artefacts", a, b, advice)
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/image"
+	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
@@ -82,47 +83,47 @@ func (d *Difference) String() string {
 	return where + ": " + strings.Join(what, ", ")
 }
 
-// Run builds every platform again and compares. The options need recipes, the
+// Run builds every platform of a published image again and compares. The options need recipes, the
 // lock, a fetcher and an empty store. The error is ErrDiffers where something
 // came out another; what is not here that the provenance names is another
 // error, and then nothing was compared.
-func (p *Published) Run(ctx context.Context, o assemble.Options) (Report, error) {
-	report := Report{Reference: p.reference, Digest: p.top.Digest().String(), Signers: p.signers, Images: []Image{}}
+func Run(ctx context.Context, p *published.Image, o assemble.Options) (Report, error) {
+	report := Report{Reference: p.Reference, Digest: p.Top.Digest().String(), Signers: p.Signers, Images: []Image{}}
 	var all []*image.Built
 	var first *Difference
-	for _, one := range p.images {
-		built, err := assemble.Rebuild(ctx, o, one.predicate)
+	for _, one := range p.Platforms {
+		built, err := assemble.Rebuild(ctx, o, one.Provenance)
 		if err != nil {
-			return report, fmt.Errorf("reproduce %s: %w", p.reference, err)
+			return report, fmt.Errorf("reproduce %s: %w", p.Reference, err)
 		}
 		all = append(all, built)
-		d, err := comparison{p.repo, o.Store}.image(ctx, one.manifest, built)
+		d, err := comparison{p.Repository, o.Store}.image(ctx, one.Manifest, built)
 		if err != nil {
-			return report, fmt.Errorf("reproduce %s: %w", p.reference, err)
+			return report, fmt.Errorf("reproduce %s: %w", p.Reference, err)
 		}
 		if first == nil {
 			first = d
 		}
 		report.Images = append(report.Images, describe(one, built, d))
 	}
-	if first == nil && p.whole && p.top.MediaType == ocispec.MediaTypeImageIndex {
+	if first == nil && p.Whole && p.Top.MediaType == ocispec.MediaTypeImageIndex {
 		index, _, err := image.Index(all)
 		if err != nil {
 			return report, err
 		}
-		first = document("index", p.top.Raw, index)
+		first = document("index", p.Top.Raw, index)
 		report.Index = first
 	}
 	if first != nil {
-		return report, fmt.Errorf("%w: %s: %s", ErrDiffers, p.reference, first)
+		return report, fmt.Errorf("%w: %s: %s", ErrDiffers, p.Reference, first)
 	}
 	return report, nil
 }
 
-func describe(one published, built *image.Built, d *Difference) Image {
+func describe(one published.Platform, built *image.Built, d *Difference) Image {
 	return Image{
-		Image: built.Image.Ref.String(), Platform: built.Platform, Digest: one.manifest.Digest().String(),
-		BuildID: built.BuildID, Builder: one.predicate.RunDetails.Builder.ID,
+		Image: built.Image.Ref.String(), Platform: built.Platform, Digest: one.Manifest.Digest().String(),
+		BuildID: built.BuildID, Builder: one.Provenance.RunDetails.Builder.ID,
 		Layers: len(built.Layers), Reproduced: d == nil, Difference: d,
 	}
 }

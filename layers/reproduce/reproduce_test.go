@@ -16,6 +16,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -129,14 +130,14 @@ func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
 // from reproduces a reference with the scene's key.
 func (s scene) from(t *testing.T, ref string, o assemble.Options) (reproduce.Report, error) {
 	t.Helper()
-	p, err := reproduce.Find(t.Context(), ref, trusting(s.key))
+	p, err := published.Find(t.Context(), ref, trusting(s.key))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Distro() != recipes.Debian || p.Ref() != s.image.Ref || !p.Signed() {
 		t.Errorf("%s %s", p.Distro(), p.Ref())
 	}
-	return p.Run(t.Context(), o)
+	return reproduce.Run(t.Context(), p, o)
 }
 
 func TestSameImage(t *testing.T) {
@@ -168,14 +169,14 @@ func TestEveryPlatformOfAnIndex(t *testing.T) {
 	if len(r.Images) != 2 || !r.Images[0].Reproduced || !r.Images[1].Reproduced || r.Index != nil {
 		t.Errorf("%+v", r)
 	}
-	p, err := reproduce.Find(t.Context(), s.ref("2.5-debian"), reproduce.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}})
+	p, err := published.Find(t.Context(), s.ref("2.5-debian"), published.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Signed() {
 		t.Error("a signature counts as checked without a key")
 	}
-	r, err = p.Run(t.Context(), inputs(t, testRecipes()))
+	r, err = reproduce.Run(t.Context(), p, inputs(t, testRecipes()))
 	if err != nil || len(r.Images) != 1 || r.Images[0].Platform != recipes.LinuxARM64 || r.Signers != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -185,23 +186,23 @@ func TestFindRefuses(t *testing.T) {
 	s := stage(t, nil)
 	for name, one := range map[string]struct {
 		ref  string
-		o    reproduce.Options
+		o    published.Options
 		want error
 	}{
 		"another key": {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
-		"no tag":      {s.ref("9-debian"), reproduce.Options{}, publish.ErrNoTag},
-		"no image":    {"here", reproduce.Options{}, publish.ErrUsage},
+		"no tag":      {s.ref("9-debian"), published.Options{}, publish.ErrNoTag},
+		"no image":    {"here", published.Options{}, publish.ErrUsage},
 	} {
-		if _, err := reproduce.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
+		if _, err := published.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	index := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
-	if _, err := reproduce.Find(t.Context(), index.ref("2.5-debian"), reproduce.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
+	if _, err := published.Find(t.Context(), index.ref("2.5-debian"), published.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
 		t.Errorf("a platform that is not there: %v", err)
 	}
 	unsigned := stage(t, func(o *assemble.Options) { o.Signer = nil })
-	if _, err := reproduce.Find(t.Context(), unsigned.ref("2.5-debian"), reproduce.Options{}); !errors.Is(err, verify.ErrAttestation) {
+	if _, err := published.Find(t.Context(), unsigned.ref("2.5-debian"), published.Options{}); !errors.Is(err, verify.ErrAttestation) {
 		t.Errorf("an image without provenance: %v", err)
 	}
 }
@@ -210,7 +211,7 @@ func TestFindRefuses(t *testing.T) {
 // it is wrong.
 func TestStatementsAreNoInput(t *testing.T) {
 	s := stage(t, nil)
-	p, err := reproduce.Find(t.Context(), s.ref("latest-debian"), reproduce.Options{})
+	p, err := published.Find(t.Context(), s.ref("latest-debian"), published.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestStatementsAreNoInput(t *testing.T) {
 	fsys["service/vex/a.json"] = &fstest.MapFile{Data: []byte(`{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "a", "author": "b",
 		"timestamp": "2026-11-20T10:00:00Z", "version": 1, "statements": [
 		{"vulnerability": {"name": "CVE-2026-0001"}, "products": [{"@id": "pkg:deb/debian/gone"}], "status": "fixed"}]}`)}
-	if r, err := p.Run(t.Context(), inputs(t, fsys)); err != nil || !r.Images[0].Reproduced {
+	if r, err := reproduce.Run(t.Context(), p, inputs(t, fsys)); err != nil || !r.Images[0].Reproduced {
 		t.Errorf("%v", err)
 	}
 }
@@ -226,7 +227,7 @@ func TestStatementsAreNoInput(t *testing.T) {
 // What is at hand is not what made the image: nothing is built or compared.
 func TestOtherInputs(t *testing.T) {
 	s := stage(t, nil)
-	p, err := reproduce.Find(t.Context(), s.ref("latest-debian"), reproduce.Options{})
+	p, err := published.Find(t.Context(), s.ref("latest-debian"), published.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,22 +248,22 @@ func TestOtherInputs(t *testing.T) {
 		"no lock of debian is here":    alpine,
 		"is not locked":                empty,
 	} {
-		r, err := p.Run(t.Context(), o)
+		r, err := reproduce.Run(t.Context(), p, o)
 		if err == nil || errors.Is(err, reproduce.ErrDiffers) || !strings.Contains(err.Error(), want) || len(r.Images) > 0 {
 			t.Errorf("error %v, want one with %q; %+v", err, want, r)
 		}
 	}
 	var wrong *provenance.InputsError
-	if _, err := p.Run(t.Context(), inputs(t, changed)); !errors.As(err, &wrong) || len(wrong.Differences) != 1 {
+	if _, err := reproduce.Run(t.Context(), p, inputs(t, changed)); !errors.As(err, &wrong) || len(wrong.Differences) != 1 {
 		t.Errorf("%v", err)
 	}
 }
 
 // trusting are options in which one key may have signed.
-func trusting(key *attest.Key) reproduce.Options {
+func trusting(key *attest.Key) published.Options {
 	signer, err := trust.Key(key.Public())
 	if err != nil {
 		panic(err)
 	}
-	return reproduce.Options{Rules: verify.Always(verify.Rule{Signers: trust.Signers{signer}})}
+	return published.Options{Rules: verify.Always(verify.Rule{Signers: trust.Signers{signer}})}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -201,4 +202,16 @@ func cut(s string) string {
 		return s[:most] + "…"
 	}
 	return s
+}
+
+// Has says whether the index lists a package in a version.
+func (ix *Index) Has(name, version string) bool {
+	return slices.ContainsFunc(ix.named(name), func(p *Package) bool { return p.Version == version })
+}
+
+// Add lists a package that the repositories have no more, or not in this
+// version, as it describes itself (Contents.Package).
+func (ix *Index) Add(p *Package) {
+	ix.Packages = append(slices.Clip(ix.Packages), p)
+	ix.universe, ix.byName = nil, nil
 }

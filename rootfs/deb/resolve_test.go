@@ -186,3 +186,27 @@ func sign3(n int) int {
 	}
 	return 0
 }
+
+// A package that left the archive is known by its own paragraph: it is held,
+// and what it needs is asked of the rest.
+func TestAddToIndex(t *testing.T) {
+	ix := &Index{Arch: "amd64", universe: listing(t, "lib 2.0", "app 2.0 | Depends: lib (>= 2.0)")}
+	old := recipes.Artifact{Name: "app", Version: "1.0", Archive: "debian", Path: "pool/app.deb", Size: 1, SHA256: recipes.Digest(strings.Repeat("0", 64))}
+	control := []byte("Package: app\nVersion: 1.0\nArchitecture: amd64\nDepends: lib (<< 2.0)\n\n")
+	if ix.Has("app", "1.0") || !ix.Has("app", "2.0") {
+		t.Error("Has")
+	}
+	if err := ix.Add(control, old); err != nil || !ix.Has("app", "1.0") {
+		t.Fatal(err)
+	}
+	if got, err := ix.Resolve(Request{Roots: []recipes.Package{{Name: "app"}}}); err != nil || names(got) != "app=2.0 lib=2.0" {
+		t.Errorf("%s %v", names(got), err)
+	}
+	if _, err := ix.Resolve(Request{Roots: []recipes.Package{{Name: "app=1.0"}}}); err == nil || !strings.Contains(err.Error(), "lib (<< 2.0)") {
+		t.Errorf("error %v", err)
+	}
+	old.Version = "3.0"
+	if err := ix.Add(control, old); err == nil {
+		t.Error("another version was taken")
+	}
+}

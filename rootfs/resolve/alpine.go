@@ -39,6 +39,23 @@ func (a *alpine) about() about {
 	return about{a.index.Release, a.index.Date, a.index.Locked}
 }
 
+func (a *alpine) learn(ctx context.Context, packages []recipes.Artifact) error {
+	for _, p := range packages {
+		if p.Kind != recipes.KindAPK || !strings.HasSuffix(p.Path, ".apk") || a.index.Has(p.Name, p.Version) {
+			continue
+		}
+		if err := a.Fetcher.Artifact(ctx, p); err != nil {
+			return unknown(p, err)
+		}
+		contents, err := apk.Open(ctx, a.Fetcher.Store, p)
+		if err != nil {
+			return err
+		}
+		a.index.Add(contents.Package)
+	}
+	return nil
+}
+
 // add resolves a layer's packages as apk add does. On a root tarball, newer
 // versions of what it holds replace it; what stays is locked with the
 // tarball's own place, since no other file brings it.

@@ -43,6 +43,25 @@ func (d *debian) about() about {
 	return about{d.index.Release, d.index.Date, d.index.Locked}
 }
 
+func (d *debian) learn(ctx context.Context, packages []recipes.Artifact) error {
+	for _, a := range packages {
+		if a.Kind != recipes.KindDeb || d.index.Has(a.Name, a.Version) {
+			continue
+		}
+		if err := d.Fetcher.Artifact(ctx, a); err != nil {
+			return unknown(a, err)
+		}
+		contents, err := deb.Open(ctx, d.Fetcher.Store, a)
+		if err != nil {
+			return err
+		}
+		if err := d.index.Add(contents.Control, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add resolves a layer's packages as apt-get does without recommendations.
 func (d *debian) add(_ context.Context, w wish) ([]recipes.Artifact, error) {
 	packages, err := d.index.Resolve(deb.Request{Roots: w.layer.Packages, Held: w.held, Exclude: w.exclude})

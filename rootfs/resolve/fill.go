@@ -105,6 +105,9 @@ func (j *job) decideImage(ctx context.Context, l *recipes.Lock, image *recipes.I
 	for _, a := range ancestors {
 		held = append(held, packagesOf(a.Artifacts)...)
 	}
+	if err := w.learn(ctx, held); err != nil {
+		return nil, err
+	}
 	below, err := inherited(l, chain[:len(chain)-1])
 	if err != nil {
 		return nil, err

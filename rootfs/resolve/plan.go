@@ -21,6 +21,7 @@ type job struct {
 	reasons []string      // why the lock changes
 	work    map[recipes.Platform][]recipes.Ref
 	anew    bool // against other indexes than the old lock's
+	partly  bool // what is not the work is kept, whatever the indexes have
 	memo    memo
 
 	mu    sync.Mutex
@@ -33,6 +34,9 @@ func plan(set *recipes.Set, old *recipes.Lock, d recipes.Distro, o Options) (*jo
 	if old == nil {
 		j.reasons = append(j.reasons, "there is no lock")
 		return j, j.all()
+	}
+	if o.Refresh && len(o.Only) > 0 {
+		return j, j.some()
 	}
 	if o.Refresh {
 		j.reasons = append(j.reasons, "everything is resolved anew")
@@ -120,6 +124,9 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 		l.Release, l.Date, l.Indexes = j.old.Release, j.old.Date, slices.Clone(j.old.Indexes)
 		j.keep(l)
 	}
+	if j.partly {
+		j.keep(l)
+	}
 	if j.Encoder != "" {
 		l.Encoder, l.EncoderGolden = j.Encoder, j.EncoderGolden
 	}
@@ -129,7 +136,10 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 	if err := join(l, worlds); err != nil {
 		return nil, err
 	}
-	return l, j.fill(ctx, l, worlds)
+	if err := j.fill(ctx, l, worlds); err != nil {
+		return nil, err
+	}
+	return l, j.hold(ctx, l, worlds)
 }
 
 // keep takes over what is not resolved again and still has a recipe.

@@ -39,6 +39,10 @@ type Options struct {
 	Exclude []recipes.Exclude
 	// Locked refuses any change; Refresh resolves everything anew.
 	Locked, Refresh bool
+	// Only limits Refresh to these images. What stands on them is kept, and
+	// held to what they then are: the error is a *StandsError where that
+	// lacks something.
+	Only []recipes.Ref
 	// Now is the time that signatures are checked at; zero is the clock's.
 	Now time.Time
 	// Jobs bounds how many artefacts are looked at at once; 0 is 8.

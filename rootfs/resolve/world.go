@@ -13,6 +13,9 @@ import (
 // world is what a distro offers for one platform.
 type world interface {
 	about() about
+	// learn makes known what the indexes have no more: each package says
+	// itself what it needs.
+	learn(ctx context.Context, packages []recipes.Artifact) error
 	// add finds the packages that a layer adds.
 	add(ctx context.Context, w wish) ([]recipes.Artifact, error)
 	// complete fetches a package, checks that nothing in it is unknown (its

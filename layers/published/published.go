@@ -1,4 +1,7 @@
-package reproduce
+// Package published reads an image as it was published, with what its builder
+// said of how it came to be: the ground for building it again, or for putting
+// it onto another base.
+package published
 
 import (
 	"context"
@@ -27,53 +30,47 @@ type Options struct {
 	Registry publish.RegistryOptions
 }
 
-// Published is an image as it was found.
-type Published struct {
-	reference string
-	signers   string // who may have signed the provenance; empty where that was not checked
-	repo      publish.Repository
-	top       publish.Manifest
-	whole     bool // every platform of the index is among the images
-	images    []published
+// Image is an image as it was found.
+type Image struct {
+	Reference string // as it was asked for
+	// Signers are those who may have signed the provenance, one of whom did;
+	// empty where that was not checked.
+	Signers    string
+	Repository publish.Repository
+	Top        publish.Manifest // what the reference names
+	Whole      bool             // every platform of the index is among Platforms
+	Platforms  []Platform
 }
 
-// published is one platform of it.
-type published struct {
-	manifest  publish.Manifest
-	predicate *provenance.Predicate
+// Platform is one platform of it.
+type Platform struct {
+	Manifest   publish.Manifest
+	Provenance *provenance.Predicate
 }
 
 // Find reads a reference and the provenance of each of its platforms. The
 // error is verify.ErrAttestation where there is no provenance of this build
 // type that is signed by somebody who may sign and speaks of the image.
-func Find(ctx context.Context, ref string, o Options) (*Published, error) {
-	p, err := find(ctx, ref, o)
-	if err != nil {
-		return nil, fmt.Errorf("reproduce %s: %w", ref, err)
-	}
-	return p, nil
-}
-
-func find(ctx context.Context, ref string, o Options) (*Published, error) {
+func Find(ctx context.Context, ref string, o Options) (*Image, error) {
 	reference, err := publish.ParseReference(ref, o.Registry)
 	if err != nil {
 		return nil, err
 	}
-	p := &Published{reference: ref, repo: reference.Repository}
+	p := &Image{Reference: ref, Repository: reference.Repository}
 	signers := trust.Signers{trust.Unverified()}
 	if o.Rules != nil {
 		rule, err := o.Rules(reference.Destination.String(), reference.Image)
 		if err != nil {
 			return nil, err
 		}
-		signers, p.signers = rule.Signers, rule.Signers.String()
+		signers, p.Signers = rule.Signers, rule.Signers.String()
 	}
-	if p.top, err = reference.Manifest(ctx); err != nil {
+	if p.Top, err = reference.Manifest(ctx); err != nil {
 		return nil, err
 	}
-	children := []verify.Child{{Digest: p.top.Digest()}}
-	if p.top.MediaType == ocispec.MediaTypeImageIndex {
-		if children, err = verify.Platforms(p.top); err != nil {
+	children := []verify.Child{{Digest: p.Top.Digest()}}
+	if p.Top.MediaType == ocispec.MediaTypeImageIndex {
+		if children, err = verify.Platforms(p.Top); err != nil {
 			return nil, err
 		}
 	}
@@ -81,13 +78,13 @@ func find(ctx context.Context, ref string, o Options) (*Published, error) {
 	if children, err = chosen(children, o.Platforms); err != nil {
 		return nil, err
 	}
-	p.whole = len(children) == total
+	p.Whole = len(children) == total
 	for _, child := range children {
 		one, err := p.image(ctx, child, reference.Image, signers)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", child.Digest, err)
 		}
-		p.images = append(p.images, one)
+		p.Platforms = append(p.Platforms, one)
 	}
 	return p, nil
 }
@@ -110,40 +107,40 @@ func chosen(children []verify.Child, platforms []recipes.Platform) ([]verify.Chi
 }
 
 // image reads one platform's manifest and provenance.
-func (p *Published) image(ctx context.Context, child verify.Child, name string, signers trust.Signers) (published, error) {
-	m := p.top
+func (p *Image) image(ctx context.Context, child verify.Child, name string, signers trust.Signers) (Platform, error) {
+	m := p.Top
 	if child.Platform != "" {
 		var err error
-		if m, err = p.repo.Manifest(ctx, child.Digest); err != nil {
-			return published{}, err
+		if m, err = p.Repository.Manifest(ctx, child.Digest); err != nil {
+			return Platform{}, err
 		}
 	}
 	if m.MediaType != ocispec.MediaTypeImageManifest {
-		return published{}, fmt.Errorf("%s is not an image manifest", m.MediaType)
+		return Platform{}, fmt.Errorf("%s is not an image manifest", m.MediaType)
 	}
-	data, err := verify.Attested(ctx, p.repo, m, attest.PredicateSLSA, signers)
+	data, err := verify.Attested(ctx, p.Repository, m, attest.PredicateSLSA, signers)
 	if err != nil {
-		return published{}, fmt.Errorf("provenance: %w", err)
+		return Platform{}, fmt.Errorf("provenance: %w", err)
 	}
 	predicate, err := provenance.Parse(data)
 	if err == nil {
 		err = predicate.About(provenance.Image{Name: name, Platform: recipes.Platform(child.Platform), Manifest: m.Raw})
 	}
 	if err != nil {
-		return published{}, fmt.Errorf("%w: %w", verify.ErrAttestation, err)
+		return Platform{}, fmt.Errorf("%w: %w", verify.ErrAttestation, err)
 	}
-	return published{m, predicate}, nil
+	return Platform{m, predicate}, nil
 }
 
 // Signed says whether it was checked who signed the provenance.
-func (p *Published) Signed() bool { return p.signers != "" }
+func (p *Image) Signed() bool { return p.Signers != "" }
 
 // Distro is that of the image.
-func (p *Published) Distro() recipes.Distro {
-	return p.images[0].predicate.BuildDefinition.ExternalParameters.Distro
+func (p *Image) Distro() recipes.Distro {
+	return p.Platforms[0].Provenance.BuildDefinition.ExternalParameters.Distro
 }
 
 // Ref is the image as the recipes name it.
-func (p *Published) Ref() recipes.Ref {
-	return p.images[0].predicate.BuildDefinition.ExternalParameters.Ref()
+func (p *Image) Ref() recipes.Ref {
+	return p.Platforms[0].Provenance.BuildDefinition.ExternalParameters.Ref()
 }
