@@ -5,8 +5,41 @@
 set -Eeuo pipefail
 
 fail() {
-	echo "docker-entrypoint.sh: $*" >&2
+	say FATAL "$*"
 	exit 1
+}
+
+# say SEVERITY TEXT writes a line of this script, in the format of the log.
+say() {
+	local text="docker-entrypoint.sh: $2"
+	if [ "${SHUDL_LOG_FORMAT:-text}" = json ]; then
+		json_line "$1" "$text" >&2
+	else
+		echo "$text" >&2
+	fi
+}
+
+# json_line SEVERITY TEXT writes an object with the keys of PostgreSQL's own.
+json_line() {
+	local now=$EPOCHREALTIME stamp text=${2//\\/\\\\}
+	TZ=UTC printf -v stamp '%(%Y-%m-%d %H:%M:%S)T' "${now%.*}"
+	text=${text//\"/\\\"}
+	printf '{"timestamp":"%s.%s UTC","error_severity":"%s","message":"%s","backend_type":"entrypoint"}\n' \
+		"$stamp" "${now: -6:3}" "$1" "${text//[[:cntrl:]]/ }"
+}
+
+# json_lines turns the text of other programs into such objects, until one says
+# that it was the last: what a user's script left behind may hold the pipe.
+LAST_LINE="docker-entrypoint.sh: end of $$"
+json_lines() {
+	local line
+	while IFS= read -r line || [ -n "$line" ]; do
+		case "$line" in
+		"$LAST_LINE") return ;;
+		'{"timestamp":'*) printf '%s\n' "$line" ;;
+		?*) json_line LOG "$line" ;;
+		esac
+	done
 }
 
 # file_env NAME [DEFAULT]: sets NAME from the file that NAME_FILE names.
@@ -25,7 +58,7 @@ file_env() {
 }
 
 # step_down runs this script again as postgres, once root has made the folders
-# that postgres cannot make.
+# that postgres cannot make, and has given it what json_collector opens again.
 step_down() {
 	mkdir -p "$PGDATA" /run/postgresql
 	chmod 700 "$PGDATA" || true
@@ -36,6 +69,7 @@ step_down() {
 		chmod 700 "$POSTGRES_INITDB_WALDIR"
 		find "$POSTGRES_INITDB_WALDIR" \! -user postgres -exec chown postgres:postgres '{}' +
 	fi
+	[ "${SHUDL_LOG_FORMAT:-text}" != json ] || chown postgres /proc/self/fd/9 9>&2 2>/dev/null || true
 	export HOME=/var/lib/postgresql
 	if command -v su-exec >/dev/null; then
 		exec su-exec postgres "$0" "$@"
@@ -66,7 +100,7 @@ unnamed() {
 check_password() {
 	case "$POSTGRES_HOST_AUTH_METHOD" in
 	trust)
-		echo "docker-entrypoint.sh: POSTGRES_HOST_AUTH_METHOD=trust: everyone who reaches the port is superuser without a password" >&2
+		say WARNING "POSTGRES_HOST_AUTH_METHOD=trust: everyone who reaches the port is superuser without a password"
 		;;
 	*)
 		[ -n "$POSTGRES_PASSWORD" ] || fail "the database is empty and there is no superuser password:" \
@@ -108,10 +142,11 @@ make_cluster() {
 	printf '\nhost all all all %s\n' "$POSTGRES_HOST_AUTH_METHOD" >>"$PGDATA/pg_hba.conf"
 }
 
-# sql runs psql on the temporary server, which listens on a socket only.
-sql() {
+# docker_process_sql runs psql on the temporary server, which listens on a socket
+# only. Scripts that are sourced call it by this name of the official image.
+docker_process_sql() {
 	PGHOST=$SOCKETS PGPASSWORD=$POSTGRES_PASSWORD psql -v ON_ERROR_STOP=1 --no-password --no-psqlrc \
-		--username "$POSTGRES_USER" "$@"
+		--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" "$@"
 }
 
 run_files() {
@@ -128,10 +163,10 @@ run_files() {
 				. "$file"
 			fi
 			;;
-		*.sql) echo "docker-entrypoint.sh: $file" && sql --dbname "$POSTGRES_DB" -f "$file" ;;
-		*.sql.gz) echo "docker-entrypoint.sh: $file" && gunzip -c "$file" | sql --dbname "$POSTGRES_DB" ;;
-		*.sql.xz) echo "docker-entrypoint.sh: $file" && xzcat "$file" | sql --dbname "$POSTGRES_DB" ;;
-		*.sql.zst) echo "docker-entrypoint.sh: $file" && zstd -dc "$file" | sql --dbname "$POSTGRES_DB" ;;
+		*.sql) echo "docker-entrypoint.sh: $file" && docker_process_sql -f "$file" ;;
+		*.sql.gz) echo "docker-entrypoint.sh: $file" && gunzip -c "$file" | docker_process_sql ;;
+		*.sql.xz) echo "docker-entrypoint.sh: $file" && xzcat "$file" | docker_process_sql ;;
+		*.sql.zst) echo "docker-entrypoint.sh: $file" && zstd -dc "$file" | docker_process_sql ;;
 		*) echo "docker-entrypoint.sh: ignoring $file" ;;
 		esac
 	done
@@ -143,8 +178,8 @@ run_files() {
 fill() {
 	pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c unix_socket_directories='$SOCKETS' $(quoted "$@")" -w start
 	if [ "$POSTGRES_DB" != postgres ] &&
-		[ -z "$(sql --dbname postgres --set db="$POSTGRES_DB" -At <<<"SELECT 1 FROM pg_database WHERE datname = :'db';")" ]; then
-		sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
+		[ -z "$(docker_process_sql --dbname postgres --set db="$POSTGRES_DB" -At <<<"SELECT 1 FROM pg_database WHERE datname = :'db';")" ]; then
+		docker_process_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
 	fi
 	PGHOST=$SOCKETS run_files
 	pg_ctl -D "$PGDATA" -m fast -w stop
@@ -165,50 +200,105 @@ log_arguments() {
 	esac
 	case "${SHUDL_LOG_FORMAT:-text}" in
 	text) ;;
-	json) fail "SHUDL_LOG_FORMAT=json: PostgreSQL writes JSON only to files; pass -c logging_collector=on -c log_destination=jsonlog" ;;
-	*) fail "SHUDL_LOG_FORMAT=$SHUDL_LOG_FORMAT: want text" ;;
+	json) json_collector ;;
+	*) fail "SHUDL_LOG_FORMAT=$SHUDL_LOG_FORMAT: want text or json" ;;
 	esac
 }
 
+# json_collector adds what makes PostgreSQL write JSON. It does so to files only,
+# by a process of its own, so its files are links to this script's standard
+# error, kept open under a number that the postmaster does not change. They are
+# never rotated.
+json_collector() {
+	local folder=${TMPDIR:-/tmp}/postgresql-log
+	exec 9>&2
+	if ! { : >>/proc/self/fd/9; } 2>/dev/null; then
+		fail "SHUDL_LOG_FORMAT=json: standard error cannot be opened again by uid $(id -u), as PostgreSQL has to: it is a socket or another user's"
+	fi
+	mkdir -p "$folder"
+	ln -sf /proc/self/fd/9 "$folder/postgresql.log"
+	ln -sf /proc/self/fd/9 "$folder/postgresql.json"
+	LOG+=(-c logging_collector=on -c log_destination=jsonlog -c "log_directory=$folder" -c log_filename=postgresql.log
+		-c log_rotation_age=0 -c log_rotation_size=0 -c log_truncate_on_rotation=off)
+}
+
+# initialize makes the cluster and fills it.
+initialize() {
+	make_cluster
+	fill "$@"
+}
+
+# prepare makes what is missing for a start, and checks what is there. Its
+# arguments are the server's.
+prepare() {
+	mkdir -p "$PGDATA"
+	chmod 700 "$PGDATA" 2>/dev/null || true # a volume of another owner; initdb says so
+	if [ -s "$PGDATA/PG_VERSION" ]; then
+		[ "$(<"$PGDATA/PG_VERSION")" = "$PG_MAJOR" ] ||
+			fail "$PGDATA was made by PostgreSQL $(<"$PGDATA/PG_VERSION"), this image is PostgreSQL $PG_MAJOR:" \
+				"use the stream of that version, or dump and restore"
+		case "$SELF" in
+		docker-enforce-initdb.sh) fail "$PGDATA holds a cluster already: $SELF wants to make it" ;;
+		docker-ensure-initdb.sh) say LOG "$PGDATA holds a cluster already" ;;
+		esac
+		return
+	fi
+	file_env POSTGRES_PASSWORD
+	file_env POSTGRES_USER postgres
+	file_env POSTGRES_DB "$POSTGRES_USER"
+	file_env POSTGRES_INITDB_ARGS
+	: "${POSTGRES_HOST_AUTH_METHOD:=scram-sha-256}"
+	no_other_cluster
+	check_password
+	if [ "${SHUDL_LOG_FORMAT:-text}" != json ]; then
+		initialize "$@"
+		return
+	fi
+	{
+		trap 'echo "$LAST_LINE"' EXIT
+		initialize "$@"
+	} 2>&1 | json_lines >&2
+}
+
+# main starts the server or any other command. By its names
+# docker-ensure-initdb.sh and docker-enforce-initdb.sh it makes the cluster and
+# ends; the second fails where there is one.
 main() {
-	[ "${1:-}" = "${1#-}" ] || set -- postgres "$@"
-	if [ "${1:-}" != postgres ] || wants_help "$@"; then
+	local -a sockets=()
+	SELF=${0##*/}
+	case "$SELF" in
+	docker-ensure-initdb.sh | docker-enforce-initdb.sh) [ "${1:-}" = postgres ] || set -- postgres "$@" ;;
+	*) [ "${1:-}" = "${1#-}" ] || set -- postgres "$@" ;;
+	esac
+	if [ "${1:-}" != postgres ] || asks help "$@"; then
 		exec "$@"
 	fi
 	[ "$(id -u)" -ne 0 ] || step_down "$@"
+	if asks setting "$@"; then
+		exec "$@"
+	fi
 
-	mkdir -p "$PGDATA"
-	chmod 700 "$PGDATA" 2>/dev/null || true # a volume of another owner; initdb says so
 	SOCKETS=/run/postgresql
-	local -a sockets=()
 	if [ ! -w "$SOCKETS" ]; then
 		SOCKETS=${TMPDIR:-/tmp}
 		sockets=(-c "unix_socket_directories=$SOCKETS")
 	fi
 	log_arguments
-
-	if [ ! -s "$PGDATA/PG_VERSION" ]; then
-		file_env POSTGRES_PASSWORD
-		file_env POSTGRES_USER postgres
-		file_env POSTGRES_DB "$POSTGRES_USER"
-		file_env POSTGRES_INITDB_ARGS
-		: "${POSTGRES_HOST_AUTH_METHOD:=scram-sha-256}"
-		no_other_cluster
-		check_password
-		make_cluster
-		fill "${@:2}"
-	elif [ "$(<"$PGDATA/PG_VERSION")" != "$PG_MAJOR" ]; then
-		fail "$PGDATA was made by PostgreSQL $(<"$PGDATA/PG_VERSION"), this image is PostgreSQL $PG_MAJOR:" \
-			"use the stream of that version, or dump and restore"
-	fi
+	prepare "${@:2}"
+	case "$SELF" in docker-ensure-initdb.sh | docker-enforce-initdb.sh) exit 0 ;; esac
 	unset POSTGRES_PASSWORD PGPASSWORD
 	exec "$1" "${sockets[@]}" "${LOG[@]}" "${@:2}"
 }
 
-wants_help() {
-	local word
+# asks WHAT ARGUMENTS... says whether postgres only prints: help, or with -C the
+# value of a setting, for which it wants no root but the cluster.
+asks() {
+	local word what=$1
+	shift
 	for word; do
-		case "$word" in -'?' | --help | --describe-config | -V | --version) return 0 ;; esac
+		case "$what $word" in
+		"help -?" | "help --help" | "help --describe-config" | "help -V" | "help --version" | "setting -C"*) return 0 ;;
+		esac
 	done
 	return 1
 }
