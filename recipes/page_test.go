@@ -13,6 +13,7 @@ import (
 
 var (
 	readVariable = regexp.MustCompile(`\b(?:TMPDIR|(?:SHUDL|POSTGRES|PATRONI|MINIO|NESSIE|QUARKUS|TRINO|SPARK|AWS|JAVA|DATA_SOURCE|PG_EXPORTER)_[A-Z0-9_]*[A-Z0-9])\b`)
+	requestPath  = regexp.MustCompile(`https?://[^/ ]+(/[^ "]+)`)
 	rowVariable  = regexp.MustCompile("`([A-Z][A-Z0-9_]*)`")
 )
 
@@ -40,7 +41,7 @@ var ofPrograms = map[string]string{
 }
 
 // Each image's page has in its table exactly the variables that its
-// entrypoints read, and says its ports, volumes and user.
+// entrypoints read, and says its ports, volumes, user and health check.
 func TestPages(t *testing.T) {
 	set, err := Open("")
 	if err != nil {
@@ -150,7 +151,8 @@ func scriptVariables(t *testing.T, image string) map[string]bool {
 	return names
 }
 
-// saidBy are ports, volumes and the user's numbers as a page has to say them.
+// saidBy are ports, volumes, the user's numbers and what the health check asks,
+// as a page has to say them.
 func saidBy(image *Image) []string {
 	var words []string
 	for _, port := range image.Config.Ports {
@@ -163,5 +165,19 @@ func saidBy(image *Image) []string {
 	if user := image.Config.User; user != "" {
 		words = append(words, user)
 	}
+	if h := image.Config.Healthcheck; h != nil {
+		words = append(words, asked(h.Test))
+	}
 	return words
+}
+
+// asked is what a health check asks: the path of its request, else its program
+// without the folder.
+func asked(test []string) string {
+	for _, word := range test {
+		if m := requestPath.FindStringSubmatch(word); m != nil {
+			return m[1]
+		}
+	}
+	return filepath.Base(test[1]) // after CMD
 }
