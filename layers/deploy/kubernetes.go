@@ -63,6 +63,7 @@ func marshal(objects []any) ([]byte, error) {
 		if err := yaml.Unmarshal(raw, &fields); err != nil {
 			return nil, err
 		}
+		delete(fields, "status")
 		prune(fields)
 		text, err := yaml.Marshal(fields)
 		if err != nil {
@@ -76,7 +77,8 @@ func marshal(objects []any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// prune takes out each empty status, which the types of Kubernetes write.
+// prune takes out each empty status, which the types of Kubernetes write into
+// templates, too.
 func prune(v any) {
 	switch v := v.(type) {
 	case map[string]any:
