@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/shudl/shudl-assemble/layers/contract"
@@ -70,7 +71,7 @@ func outside(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("kube", flag.ContinueOnError)
 	var j job
 	command := flags.String("command", "shudl-assemble", "the `PROGRAM` under test")
-	from := flags.String("from", "", "`DEST` with the published images")
+	from := flags.String("from", "", "`DEST` with the published images: oci:DIR")
 	flags.StringVar(&j.Servers, "servers", "", "`DIR` with kube-apiserver and kube-controller-manager")
 	flags.StringVar(&j.Store, "dcs", "configmaps", "configmaps or endpoints")
 	keep := flags.Bool("keep", false, "keep logs and state")
@@ -79,6 +80,9 @@ func outside(ctx context.Context, args []string) (err error) {
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("it wants root, for the users of pods and for their volumes")
+	}
+	if !strings.HasPrefix(*from, "oci:") {
+		return errors.New("--from: want oci:DIR, a layout on this machine")
 	}
 	if j.Runtime, err = container.Find(ctx, ""); err != nil {
 		return err

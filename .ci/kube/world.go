@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -68,6 +67,7 @@ func (w *world) run(ctx context.Context) error {
 	}{
 		{"etcd, the API server and its controllers start", w.start},
 		{"the manifests are applied, and every field is known", w.applies},
+		{"Pod Security and the Role hold", w.confines},
 		{"three members are ready", w.boots},
 		{"synchronous mode is set by patronictl", func(ctx context.Context) error {
 			w.synchronous = true
@@ -76,6 +76,7 @@ func (w *world) run(ctx context.Context) error {
 		{"rows are written through the leader's Service", w.writes},
 		{"events", w.events},
 		{"every acknowledged row is on every member", w.kept},
+		{"no password is in a log or a command line", w.discreet},
 		{"applied again, the manifests change nothing", w.appliesAgain},
 		{"Patroni asks for nothing that its Role refuses", w.rights},
 	} {
@@ -218,30 +219,4 @@ func (w *world) appliesAgain(ctx context.Context) error {
 		fmt.Fprintf(w.out, "%s: the API server warns: %s\n", w.Store, text)
 	}
 	return within(ctx, patience, "the cluster is as before", w.settled)
-}
-
-// rights reads the audit log. With Endpoints Patroni tries to make a Service
-// that the manifests have, once per start, and takes no for an answer: the
-// right to make Services is not worth that.
-func (w *world) rights(context.Context) error {
-	counts, err := asked(w.servers.path("audit.log"), w.servers.starts)
-	if err != nil {
-		return err
-	}
-	if len(counts) == 0 {
-		return fmt.Errorf("the audit log has no request of Patroni's")
-	}
-	var all []string
-	for what, n := range counts {
-		all = append(all, fmt.Sprintf("%s: %d", what, n))
-	}
-	fmt.Fprintf(w.out, "%s: requests of Patroni: %s\n", w.Store, sorted(all))
-	var tolerated []string
-	if w.Store == "endpoints" {
-		tolerated = []string{"create services"}
-	}
-	if no := refused(counts, tolerated...); len(no) > 0 {
-		return fmt.Errorf("refused: %s", strings.Join(no, "; "))
-	}
-	return nil
 }
