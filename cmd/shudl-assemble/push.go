@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
@@ -95,15 +96,25 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	if err != nil {
 		return usage(err)
 	}
-	w, err := a.start(ctx, args, f.all)
+	w, err := a.choose(args, f.all)
 	if err != nil {
 		return err
 	}
+	// A key is guarded so that it opens slowly.
 	var by signing
+	var group errgroup.Group
 	if sign {
-		if by, err = f.sign.find(ctx, a, dest); err != nil {
+		group.Go(func() (err error) {
+			by, err = f.sign.find(ctx, a, dest)
 			return err
-		}
+		})
+	}
+	err = w.open(ctx)
+	if noKey := group.Wait(); err == nil {
+		err = noKey
+	}
+	if err != nil {
+		return err
 	}
 	lock, err := w.fillLock(ctx)
 	if err != nil {

@@ -126,6 +126,9 @@ type packing func(ctx context.Context, t tree, entries []rootfs.Entry) (layers.B
 
 // pack collects the image and packs every layer that holds something.
 func (n *node) pack(ctx context.Context, layer packing) error {
+	if err := n.run.encoder(); err != nil {
+		return err
+	}
 	c, err := n.collected(ctx)
 	if err != nil {
 		return err

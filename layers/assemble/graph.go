@@ -6,9 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +30,7 @@ type run struct {
 	testing chan struct{} // one test at a time
 	collect chan struct{} // bounds the trees that are being collected
 	program string        // identity of this program
+	encoder func() error  // says once whether it compresses as the lock wants it
 }
 
 type place struct {
@@ -78,6 +78,7 @@ func newRun(o Options) (*run, error) {
 	r := &run{
 		Options: o, by: make(map[place]*node), program: program,
 		pool: layers.NewPool(o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
+		encoder: sync.OnceValue(layers.CheckEncoder),
 	}
 	for _, p := range o.Platforms {
 		for _, ref := range o.Refs {
@@ -266,23 +267,4 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// identity is the sha256 of the running program: another build of it may lay
-// images out differently, whatever its version says.
-func identity() (_ string, err error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find this program: %w", err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read this program: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read this program: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
