@@ -21,6 +21,7 @@ type makeFlags struct {
 	to, from, compress string
 	sign               signFlags
 	merge, test        bool
+	recheck            bool
 }
 
 func (a *app) push() *cobra.Command {
@@ -52,6 +53,7 @@ func (a *app) push() *cobra.Command {
 	f.sign.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.from, "from", "", "`oci:DIR` that build wrote, in a job without a key: everything in it is checked and hashed, nothing fetched, unpacked or built")
 	cmd.Flags().BoolVar(&f.test, "test", false, "hold each image to its contract before its tag moves, as test does, and attach the signed result")
+	cmd.Flags().BoolVar(&f.recheck, "recheck", false, "ask a registry for every tag, blob and signature, also where a push of the same was finished here within a day, after which two requests an image are made")
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }
@@ -126,6 +128,7 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 			o.Test = a.tester(w.set, w.distro)
 		}
 		o.Dest, o.Signer, o.Format, o.Merge, o.Compression = dest, by.signer, by.format, f.merge, compression
+		o.Recheck = f.recheck
 		result, err = assemble.Run(ctx, o)
 		return err
 	})

@@ -57,6 +57,9 @@ type Options struct {
 	Format attest.Format
 	// Merge keeps the platforms that a tag names and this run does not build.
 	Merge bool
+	// Recheck looks at all of the images at a registry, also where the last
+	// push from this store was of the same: see publish.Unchanged.
+	Recheck bool
 
 	// Test, where it is set, is asked before an image of this machine's
 	// platform is published; its error keeps the tag where it is.
@@ -116,8 +119,10 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := r.checkVEX(); err != nil {
 		return Result{}, err
 	}
-	if o.Dest != nil {
-		if err := o.Dest.Check(ctx, r.names()); err != nil {
+	// Where nothing is to be built, the destination is asked for permission
+	// once there is something to write.
+	if !r.allCached() {
+		if err := r.permit(ctx); err != nil {
 			return Result{}, err
 		}
 	}

@@ -51,7 +51,7 @@ func (n *node) build(ctx context.Context) error {
 	if n.run.Rebase != nil && n.last() {
 		return n.rebase(ctx)
 	}
-	if n.cached = n.lookup(); !n.cached {
+	if n.cached = n.cached || n.lookup(); !n.cached {
 		if err := n.pack(ctx, n.layer); err != nil {
 			return err
 		}
@@ -80,6 +80,29 @@ func (n *node) join(ctx context.Context) error {
 		return err
 	}
 	return n.withinBudget()
+}
+
+// allCached says whether nothing of the run has to be collected or packed, and
+// nothing to be tested.
+func (r *run) allCached() bool {
+	if r.From != nil || r.Test != nil || r.Rebase != nil {
+		return false
+	}
+	for _, n := range r.nodes {
+		if n.cached = n.lookup(); !n.cached {
+			return false
+		}
+	}
+	return true
+}
+
+// permit asks once for permission to write to the destination.
+func (r *run) permit(ctx context.Context) error {
+	if r.Dest == nil {
+		return nil
+	}
+	_, err := r.permitted.do(func() (struct{}, error) { return struct{}{}, r.Dest.Check(ctx, r.names()) })
+	return err
 }
 
 func (n *node) withinBudget() error {

@@ -26,11 +26,12 @@ type run struct {
 	nodes []*node // parents before children, platform by platform
 	by    map[place]*node
 
-	pool    *layers.Pool
-	testing chan struct{} // one test at a time
-	collect chan struct{} // bounds the trees that are being collected
-	program string        // identity of this program
-	encoder func() error  // says once whether it compresses as the lock wants it
+	pool      *layers.Pool
+	testing   chan struct{} // one test at a time
+	collect   chan struct{} // bounds the trees that are being collected
+	program   string        // identity of this program
+	permitted once[struct{}]
+	encoder   func() error // says once whether it compresses as the lock wants it
 }
 
 type place struct {

@@ -18,6 +18,15 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 			return Image{}, err
 		}
 	}
+	if r.Dest != nil && r.Test == nil {
+		result, release, err := r.release(nodes)
+		if err != nil {
+			return Image{}, err
+		}
+		if done, ok := publish.Unchanged(ctx, r.Dest, release, r.publishOptions()); ok {
+			return result.published(done), nil
+		}
+	}
 	if err := wait(ctx, before); err != nil {
 		return Image{}, err
 	}
@@ -33,17 +42,31 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 	if err != nil || r.Dest == nil {
 		return result, err
 	}
-	options := publish.Options{Signer: r.Signer, Format: r.Format, Merge: r.Merge, Jobs: r.Jobs, Progress: r.Progress}
-	if r.Store != nil {
-		options.Memory = r.Store
+	if err := r.permit(ctx); err != nil {
+		return Image{}, err
 	}
-	done, err := publish.Publish(ctx, r.Dest, release, options)
+	done, err := publish.Publish(ctx, r.Dest, release, r.publishOptions())
 	if err != nil {
 		return Image{}, err
 	}
-	result.Digest, result.Reference = done.Digest.String(), done.Reference
-	result.KeyID, result.Moved, result.Written = done.KeyID, done.Moved, done.Blobs+done.Manifests
-	return result, nil
+	return result.published(done), nil
+}
+
+func (r *run) publishOptions() publish.Options {
+	options := publish.Options{
+		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Recheck: r.Recheck, Jobs: r.Jobs, Progress: r.Progress,
+	}
+	if r.Store != nil {
+		options.Memory = r.Store
+	}
+	return options
+}
+
+// published is the image with what its publication says.
+func (i Image) published(done publish.Result) Image {
+	i.Digest, i.Reference = done.Digest.String(), done.Reference
+	i.KeyID, i.Moved, i.Written = done.KeyID, done.Moved, done.Blobs+done.Manifests
+	return i
 }
 
 // release is an image as it is published, and what the user is told of it.

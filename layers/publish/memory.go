@@ -66,6 +66,11 @@ func (p *publication) memoryKey(m Manifest, attestations []Attestation) string {
 		}
 		parts = append(parts, a.PredicateType, a.Key)
 	}
+	return hashOf(parts...)
+}
+
+// hashOf is a digest of strings and where each ends.
+func hashOf(parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {
 		fmt.Fprintf(h, "%d:%s", len(part), part)

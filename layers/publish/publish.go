@@ -29,6 +29,9 @@ type Options struct {
 	// Memory, where it is set, remembers what was signed, so that the next
 	// push of the same asks for no predicate and signs nothing.
 	Memory Memory
+	// Recheck looks at everything that a registry has of the release, where
+	// two requests would do after a push of the same: see Unchanged.
+	Recheck bool
 }
 
 // Result says what a publication did.
@@ -53,7 +56,14 @@ func Publish(ctx context.Context, dest Destination, r Release, o Options) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := p.run(ctx)
+	err = p.void()
+	var result Result
+	if err == nil {
+		result, err = p.run(ctx)
+	}
+	if err == nil {
+		err = p.keepReceipt()
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("publish %s to %s: %w", r.Name, dest, err)
 	}
@@ -169,9 +179,13 @@ func (p *publication) once(ctx context.Context) (Result, error) {
 	return p.result, p.hold(ctx)
 }
 
+func imageManifest(img Image) Manifest {
+	return Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
+}
+
 // image writes one platform and all that is said of it.
 func (p *publication) image(ctx context.Context, img Image) error {
-	manifest := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
+	manifest := imageManifest(img)
 	if err := p.blobs(ctx, img.Blobs); err != nil {
 		return err
 	}

@@ -51,7 +51,12 @@ type Registry struct {
 	path     string
 	options  RegistryOptions
 	pusher   *remote.Pusher
+	greeting *greeting
+	slots    chan struct{} // one for each request in flight
 }
+
+// inFlight is how many requests one registry gets at a time.
+const inFlight = 16
 
 // NewRegistry names a registry path such as ghcr.io/org/repo. Nothing is
 // asked of it yet.
@@ -60,7 +65,7 @@ func NewRegistry(prefix string, o RegistryOptions) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{registry: registry, path: path, options: o}
+	r := &Registry{registry: registry, path: path, options: o, greeting: newGreeting(), slots: make(chan struct{}, inFlight)}
 	options := []remote.Option{
 		remote.WithAuthFromKeychain(o.keychain()),
 		remote.WithTransport(r.base(false)),
@@ -149,6 +154,9 @@ type registryRepository struct {
 	// writes asks for the right to push even where it reads: some registries
 	// refuse to say with less that a repository is not there yet.
 	writes bool
+	// without says that the registry had no referrers API when it was asked
+	// last.
+	without bool
 }
 
 // toWrite says that the repository is about to be written to.

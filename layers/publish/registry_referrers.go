@@ -35,6 +35,11 @@ func (r *registryRepository) referrers(ctx context.Context, client *http.Client,
 	address := r.url("referrers", subject.String())
 	for page := 0; address != ""; page++ {
 		listed, next, err := r.referrersPage(ctx, client, address)
+		if page == 0 {
+			r.mu.Lock()
+			r.without = errors.Is(err, errNoReferrers)
+			r.mu.Unlock()
+		}
 		if page == 0 && errors.Is(err, errNoReferrers) {
 			listed, next, err = r.fallback(ctx, client, subject)
 		}

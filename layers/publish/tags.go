@@ -36,8 +36,7 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 	top := p.top()
 	ours := platforms{}
 	for _, img := range p.release.Images {
-		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: img.Manifest}
-		ours[img.Platform] = m.Descriptor()
+		ours[img.Platform] = imageManifest(img).Descriptor()
 	}
 	p.current = map[string]digest.Digest{}
 	kept := platforms{}
@@ -78,7 +77,7 @@ func (p *publication) top() Manifest {
 	if p.release.Index != nil {
 		return Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: p.release.Index}
 	}
-	return Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: p.release.Images[0].Manifest}
+	return imageManifest(p.release.Images[0])
 }
 
 // compareTag refuses to move a tag that never moves, and to take platforms

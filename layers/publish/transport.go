@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -65,7 +66,79 @@ func (r *Registry) base(fresh bool) http.RoundTripper {
 		t.DisableKeepAlives = true
 		inner = t
 	}
-	return guard{inner: inner, registry: r.registry, allowed: r.options.RealmHosts}
+	inner = guard{inner: inner, registry: r.registry, allowed: r.options.RealmHosts}
+	return greeted{inner: limited{inner: inner, slots: r.slots}, greeting: r.greeting}
+}
+
+// limited bounds the requests in flight.
+type limited struct {
+	inner http.RoundTripper
+	slots chan struct{}
+}
+
+func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+		return l.inner.RoundTrip(req)
+	case <-req.Context().Done():
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, context.Cause(req.Context())
+	}
+}
+
+// greeting remembers how a registry answers to /v2/, which says how it wants
+// to be asked for access. Each client of each repository begins with it.
+type greeting struct {
+	mu      sync.Mutex
+	answers map[string]*answer
+}
+
+// answer is what does not change of an answer.
+type answer struct {
+	mu     sync.Mutex // held while it is asked for
+	status int        // 0 before
+	header http.Header
+}
+
+func newGreeting() *greeting { return &greeting{answers: map[string]*answer{}} }
+
+// at is the answer of one address, known or not.
+func (g *greeting) at(address string) *answer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.answers[address] == nil {
+		g.answers[address] = new(answer)
+	}
+	return g.answers[address]
+}
+
+// greeted answers from the greeting what was asked before.
+type greeted struct {
+	inner    http.RoundTripper
+	greeting *greeting
+}
+
+func (g greeted) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet || req.URL.Path != "/v2/" || req.Header.Get("Authorization") != "" {
+		return g.inner.RoundTrip(req)
+	}
+	known := g.greeting.at(req.URL.String())
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if known.status != 0 {
+		return &http.Response{
+			Status: http.StatusText(known.status), StatusCode: known.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: known.header.Clone(), Body: http.NoBody, Request: req,
+		}, nil
+	}
+	resp, err := g.inner.RoundTrip(req)
+	if err == nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnauthorized) {
+		known.status, known.header = resp.StatusCode, resp.Header.Clone()
+	}
+	return resp, err
 }
 
 // passing says whether a failure may be over at the next try.

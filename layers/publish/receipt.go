@@ -1,0 +1,222 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/shudl/shudl-assemble/layers/attest"
+)
+
+// A whole look at an image in a registry is some thirty requests: every tag,
+// blob, signature and attestation. After a push, which has read all of that
+// back, a receipt is kept, and the next push of the same makes two requests an
+// image instead, for what is written last: the last tag, and the last list of
+// what is said, which holds the signature.
+//
+// That is enough against all that pushes do. Whoever publishes something else
+// under these tags moves the last one too, after all others; whoever stops
+// halfway has moved other tags and not the last, and then it is this machine,
+// where the receipt is void before the first tag moves, or another, which has
+// an unfinished push to repeat. A registry serves a manifest as long as a tag
+// names it, and keeps what the manifest names. What others take away by other
+// means than a push, an older tag or a blob, is found within ReceiptLife, or
+// at once with Options.Recheck. Whatever is under a tag meanwhile was whole and
+// signed when it was tagged.
+
+// receiptRecord is the kind of the records of receipts, by repository and tag.
+const receiptRecord = "receipt"
+
+// ReceiptLife is how long two requests an image stand for a whole look.
+const ReceiptLife = 24 * time.Hour
+
+// receipt says what a finished push left in a registry.
+type receipt struct {
+	Key    string        `json:"key"` // all that the push was of
+	Time   time.Time     `json:"time"`
+	Digest digest.Digest `json:"digest"` // of the manifest that the tags name
+	// Classic is the signature under cosign's tag, and Referrers are those of
+	// the manifest, a signature among them.
+	Classic   *ocispec.Descriptor `json:"classic,omitempty"`
+	Referrers []digest.Digest     `json:"referrers,omitempty"`
+	// Fallback says that the registry lists these under a tag.
+	Fallback bool `json:"fallback,omitempty"`
+}
+
+// Unchanged says whether a registry still has what the last push of the very
+// same release left there, by two requests. Where it does not know, it says no:
+// Publish then looks at everything, and writes what is missing.
+func Unchanged(ctx context.Context, dest Destination, r Release, o Options) (Result, bool) {
+	p, err := newPublication(dest, r, o)
+	if err != nil || o.Recheck {
+		return Result{}, false
+	}
+	key := p.receiptKey()
+	if key == "" {
+		return Result{}, false
+	}
+	kept, ok := p.receipt(r.Tags[len(r.Tags)-1])
+	if !ok || kept.Key != key {
+		return Result{}, false
+	}
+	for _, tag := range r.Tags {
+		if other, ok := p.receipt(tag); !ok || other.Key != key || !other.Time.Equal(kept.Time) {
+			return Result{}, false
+		}
+	}
+	if age := time.Since(kept.Time); age < 0 || age > ReceiptLife {
+		return Result{}, false
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		d, err := p.repo.Resolve(ctx, r.Tags[len(r.Tags)-1])
+		if err == nil && d.Digest != kept.Digest {
+			err = ErrChanged
+		}
+		return err
+	})
+	group.Go(func() error { return p.stillSaid(ctx, kept) })
+	if group.Wait() != nil {
+		return Result{}, false
+	}
+	p.result.Digest, p.result.Reference = kept.Digest, p.repo.Reference(r.Tags[0])
+	return p.result, true
+}
+
+// stillSaid asks for the list of what was written last.
+func (p *publication) stillSaid(ctx context.Context, kept receipt) error {
+	if !p.options.Format.Bundles() {
+		subject, err := Hex(kept.Digest)
+		if err != nil {
+			return err
+		}
+		tag, err := readClassic(ctx, p.repo, attest.SignatureTag(subject))
+		if err == nil && (kept.Classic == nil || !attest.Holds(tag.items, []attest.Item{{Descriptor: *kept.Classic}})) {
+			err = ErrChanged
+		}
+		return err
+	}
+	there, err := p.referrersAsBefore(ctx, kept)
+	for _, d := range kept.Referrers {
+		if err == nil && !lists(there, d) {
+			err = ErrChanged
+		}
+	}
+	if len(kept.Referrers) == 0 {
+		err = errors.Join(err, ErrChanged)
+	}
+	return err
+}
+
+// referrersAsBefore lists them as the registry listed them to the last push,
+// without asking again whether it has an API.
+func (p *publication) referrersAsBefore(ctx context.Context, kept receipt) ([]ocispec.Descriptor, error) {
+	repo := p.repo.(*registryRepository)
+	if !kept.Fallback {
+		return repo.Referrers(ctx, kept.Digest)
+	}
+	client, err := repo.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listed, _, err := repo.fallback(ctx, client, kept.Digest)
+	return listed, err
+}
+
+// receiptKey stands for all that a release is published with; "" where no
+// receipt is kept: for a layout, which is looked at in no time.
+func (p *publication) receiptKey() string {
+	if !p.inRegistry() {
+		return ""
+	}
+	parts := []string{p.release.Fixed, fmt.Sprint("merge ", p.options.Merge)}
+	for _, tag := range p.release.Tags {
+		parts = append(parts, "tag "+tag)
+	}
+	for _, img := range p.release.Images {
+		key := p.memoryKey(imageManifest(img), img.Attestations)
+		if key == "" {
+			return ""
+		}
+		parts = append(parts, string(img.Platform), key)
+	}
+	key := p.memoryKey(p.top(), nil)
+	if key == "" {
+		return ""
+	}
+	return hashOf(append(parts, key)...)
+}
+
+func (p *publication) inRegistry() bool {
+	_, ok := p.repo.(*registryRepository)
+	return ok
+}
+
+func (p *publication) receipt(tag string) (receipt, bool) {
+	if p.options.Memory == nil {
+		return receipt{}, false
+	}
+	data, ok := p.options.Memory.Record(receiptRecord, p.repo.Reference(tag))
+	if !ok {
+		return receipt{}, false
+	}
+	var r receipt
+	err := json.Unmarshal(data, &r)
+	return r, err == nil
+}
+
+// void ends the receipts of all tags that may move now.
+func (p *publication) void() error { return p.setReceipt(receipt{}) }
+
+// keepReceipt keeps the receipt of a push that is finished.
+func (p *publication) keepReceipt() error {
+	key := p.receiptKey()
+	if key == "" {
+		return nil
+	}
+	repo := p.repo.(*registryRepository)
+	repo.mu.Lock()
+	r := receipt{Key: key, Time: time.Now().UTC(), Digest: p.result.Digest, Fallback: repo.without}
+	repo.mu.Unlock()
+	for _, m := range p.held.referrers {
+		subject, err := referrerSubject(m)
+		if err != nil {
+			return err
+		}
+		if subject == r.Digest {
+			r.Referrers = append(r.Referrers, m.Digest())
+		}
+	}
+	subject, err := Hex(r.Digest)
+	if err != nil {
+		return err
+	}
+	for _, held := range p.held.classic {
+		if held.tag == attest.SignatureTag(subject) {
+			r.Classic = &held.items[0].Descriptor
+		}
+	}
+	return p.setReceipt(r)
+}
+
+func (p *publication) setReceipt(r receipt) error {
+	if !p.inRegistry() || p.options.Memory == nil {
+		return nil
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	for _, tag := range p.release.Tags {
+		if err := p.options.Memory.SetRecord(receiptRecord, p.repo.Reference(tag), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
