@@ -117,7 +117,7 @@ func FuzzAr(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &Contents{Scripts: map[string]string{}}
+		c := &controlFiles{Scripts: map[string]string{}}
 		_ = c.readControl(control)
 	})
 }

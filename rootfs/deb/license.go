@@ -31,9 +31,10 @@ type Copyright struct {
 	FreeForm bool
 }
 
-// license reads the package's own copyright file. A package whose
-// documentation folder is a link to another's has none of its own.
-func (c *Contents) license(ctx context.Context) (string, error) {
+// License reads the package's own copyright file and gives an SPDX expression,
+// or NoAssertion. A package whose documentation folder is a link to another's
+// has none of its own.
+func (c *Contents) License(ctx context.Context) (string, error) {
 	want := "usr/share/doc/" + c.Name + "/copyright"
 	i := slices.IndexFunc(c.Entries, func(e rootfs.Entry) bool { return e.Path == want && e.Type == rootfs.Regular })
 	if i < 0 {

@@ -1,7 +1,6 @@
 package deb
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/package-url/packageurl-go"
 
@@ -17,13 +15,6 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/archive"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
-)
-
-// Limits of the control part, which is held in memory: entries, and bytes of
-// all files together (md5sums of the largest packages are a few megabytes).
-const (
-	maxControlEntries = 256
-	maxControlBytes   = 32 << 20
 )
 
 // Contents is an opened package.
@@ -37,22 +28,9 @@ type Contents struct {
 	// Entries are the files of the data part as they are in it; Owner is the
 	// artefact's purl.
 	Entries []rootfs.Entry
-	// Control is the control paragraph, byte for byte.
-	Control []byte
-	// MD5Sums is the package's own list of its files, byte for byte.
-	MD5Sums []byte
-	// Conffiles are the paths, without leading slash, that the package
-	// declares as configuration.
-	Conffiles []string
-	// Scripts are the maintainer scripts by name: preinst, postinst, prerm,
-	// postrm, config.
-	Scripts map[string]string
-	// Triggers is the package's list of triggers.
-	Triggers string
+	controlFiles
 	// Replaces names the packages whose files this one may overwrite.
 	Replaces []string
-	// License is an SPDX expression, or NOASSERTION.
-	License string
 }
 
 // Open reads a package of the store and holds it to its artefact: name,
@@ -66,19 +44,11 @@ func Open(ctx context.Context, s *fetch.Store, a recipes.Artifact) (*Contents, e
 }
 
 func open(ctx context.Context, s *fetch.Store, a recipes.Artifact) (*Contents, error) {
-	f, err := s.Open(ctx, a.SHA256)
+	control, err := controlOf(ctx, s, a.SHA256)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	control, _, err := partsOf(f)
-	if err != nil {
-		return nil, err
-	}
-	c := &Contents{Artifact: a, Scripts: map[string]string{}}
-	if err := c.readControl(control); err != nil {
-		return nil, fmt.Errorf("control part: %w", err)
-	}
+	c := &Contents{Artifact: a, controlFiles: *control}
 	if err := c.identify(); err != nil {
 		return nil, err
 	}
@@ -91,8 +61,7 @@ func open(ctx context.Context, s *fetch.Store, a recipes.Artifact) (*Contents, e
 	for i := range c.Entries {
 		c.Entries[i].Owner = a.PURL
 	}
-	c.License, err = c.license(ctx)
-	return c, err
+	return c, nil
 }
 
 func partsOf(f *os.File) (control, data member, err error) {
@@ -133,63 +102,6 @@ type closing struct {
 }
 
 func (c *closing) Close() error { return errors.Join(c.ReadCloser.Close(), c.file.Close()) }
-
-// readControl reads the control archive into memory.
-func (c *Contents) readControl(m member) error {
-	r, err := archive.ReaderLimit(m, archive.Limits{Total: maxControlBytes, File: maxControlBytes})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	left := int64(maxControlBytes)
-	t := tar.NewReader(r)
-	for n := 0; ; n++ {
-		h, err := t.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if n == maxControlEntries {
-			return fmt.Errorf("more than %d entries", maxControlEntries)
-		}
-		name := strings.TrimPrefix(h.Name, "./")
-		if h.Typeflag == tar.TypeDir && strings.Trim(name, "./") == "" {
-			continue
-		}
-		if h.Typeflag != tar.TypeReg || strings.Contains(name, "/") || name == "" {
-			return fmt.Errorf("entry %q is not a plain file", h.Name)
-		}
-		if left -= h.Size; left < 0 {
-			return fmt.Errorf("more than %d bytes", maxControlBytes)
-		}
-		data, err := io.ReadAll(t)
-		if err != nil {
-			return err
-		}
-		c.keepControl(name, data)
-	}
-}
-
-func (c *Contents) keepControl(name string, data []byte) {
-	switch name {
-	case "control":
-		c.Control = data
-	case "md5sums":
-		c.MD5Sums = data
-	case "conffiles":
-		for line := range strings.Lines(string(data)) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "/") {
-				c.Conffiles = append(c.Conffiles, line[1:])
-			}
-		}
-	case "preinst", "postinst", "prerm", "postrm", "config":
-		c.Scripts[name] = string(data)
-	case "triggers":
-		c.Triggers = string(data)
-	}
-}
 
 // identify reads the control paragraph and holds it to the artefact.
 func (c *Contents) identify() error {

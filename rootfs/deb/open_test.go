@@ -67,6 +67,9 @@ func TestOpen(t *testing.T) {
 					t.Fatal(err)
 				}
 				checkHello(t, c)
+				if string(c.Control) != helloControl()["control"] {
+					t.Errorf("control paragraph %q", c.Control)
+				}
 			}
 		})
 	}
@@ -74,8 +77,9 @@ func TestOpen(t *testing.T) {
 
 func checkHello(t *testing.T, c *Contents) {
 	t.Helper()
-	if c.Name != "hello" || c.Version != "2.10-3" || c.Source != "hello-src" || c.License != "GPL-3.0-or-later" {
-		t.Errorf("%s %s of %s, %s", c.Name, c.Version, c.Source, c.License)
+	license, err := c.License(context.Background())
+	if c.Name != "hello" || c.Version != "2.10-3" || c.Source != "hello-src" || license != "GPL-3.0-or-later" || err != nil {
+		t.Errorf("%s %s of %s, %s: %v", c.Name, c.Version, c.Source, license, err)
 	}
 	if !slices.Equal(c.Replaces, []string{"old-hello", "hi"}) || !slices.Equal(c.Conffiles, []string{"etc/hello.conf"}) {
 		t.Errorf("replaces %v, conffiles %v", c.Replaces, c.Conffiles)
@@ -193,7 +197,7 @@ func TestCheckScripts(t *testing.T) {
 		{name: "hello", triggers: "# x\nactivate-noawait ldconfig\ninterest hello\n"},
 		{name: "hello", triggers: "activate update-hello\n", bad: "update-hello"},
 	} {
-		err := CheckScripts(&Contents{Name: c.name, Version: "1", Scripts: map[string]string{c.script: c.text}, Triggers: c.triggers})
+		err := CheckScripts(&Contents{Name: c.name, Version: "1", controlFiles: controlFiles{Scripts: map[string]string{c.script: c.text}, Triggers: c.triggers}})
 		switch {
 		case c.bad == "" && err != nil:
 			t.Errorf("%+v: %v", c, err)

@@ -85,6 +85,8 @@ func (d *debian) complete(ctx context.Context, a recipes.Artifact) (recipes.Arti
 	if err != nil {
 		return a, err
 	}
-	a.License = contents.License
+	if a.License, err = contents.License(ctx); err != nil {
+		return a, err
+	}
 	return a, deb.CheckScripts(contents)
 }
