@@ -83,6 +83,30 @@ func (a *app) makeFlags(cmd *cobra.Command, f *makeFlags) {
 	cmd.ValidArgsFunction = a.completeImages
 }
 
+// openFor opens the store and finds who signs, both at a time where there is a
+// key already: it is guarded so that it opens slowly.
+func (w *work) openFor(ctx context.Context, f makeFlags, dest publish.Destination, sign bool) (by signing, err error) {
+	if !sign {
+		return by, w.open(ctx)
+	}
+	if !f.sign.hasKey() {
+		if err := w.open(ctx); err != nil {
+			return by, err
+		}
+		return f.sign.find(ctx, w.app, dest)
+	}
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		by, err = f.sign.find(ctx, w.app, dest)
+		return err
+	})
+	err = w.open(ctx)
+	if noKey := group.Wait(); err == nil {
+		err = noKey
+	}
+	return by, err
+}
+
 // make is push and build: what the destination and the key must be is known
 // before anything is resolved or fetched.
 func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) error {
@@ -102,20 +126,8 @@ func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) e
 	if err != nil {
 		return err
 	}
-	// A key is guarded so that it opens slowly.
 	var by signing
-	var group errgroup.Group
-	if sign {
-		group.Go(func() (err error) {
-			by, err = f.sign.find(ctx, a, dest)
-			return err
-		})
-	}
-	err = w.open(ctx)
-	if noKey := group.Wait(); err == nil {
-		err = noKey
-	}
-	if err != nil {
+	if by, err = w.openFor(ctx, f, dest, sign); err != nil {
 		return err
 	}
 	lock, err := w.fillLock(ctx)

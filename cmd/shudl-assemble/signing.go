@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
@@ -63,6 +64,19 @@ func (f *signFlags) find(ctx context.Context, a *app, dest publish.Destination) 
 		return signing{}, err
 	}
 	return signing{signer: key, format: format}, nil
+}
+
+// hasKey says whether find opens a key that is there, and makes none.
+func (f *signFlags) hasKey() bool {
+	if f.keyless || f.key != "" {
+		return !f.keyless
+	}
+	dir, err := attest.UserKeyDir()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, attest.PrivateKeyFile))
+	return err == nil
 }
 
 func (f *signFlags) findIdentity(ctx context.Context, a *app, format attest.Format) (signing, error) {

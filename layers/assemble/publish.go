@@ -42,9 +42,6 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 	if err != nil || r.Dest == nil {
 		return result, err
 	}
-	if err := r.permit(ctx); err != nil {
-		return Image{}, err
-	}
 	done, err := publish.Publish(ctx, r.Dest, release, r.publishOptions())
 	if err != nil {
 		return Image{}, err
@@ -55,6 +52,7 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 func (r *run) publishOptions() publish.Options {
 	options := publish.Options{
 		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Recheck: r.Recheck, Jobs: r.Jobs, Progress: r.Progress,
+		Permit: r.permit,
 	}
 	if r.Store != nil {
 		options.Memory = r.Store

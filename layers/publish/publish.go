@@ -29,6 +29,8 @@ type Options struct {
 	// Memory, where it is set, remembers what was signed, so that the next
 	// push of the same asks for no predicate and signs nothing.
 	Memory Memory
+	// Permit, where it is set, is asked before anything is written.
+	Permit func(ctx context.Context) error
 	// Recheck looks at everything that a registry has of the release, where
 	// two requests would do after a push of the same: see Unchanged.
 	Recheck bool
@@ -56,18 +58,29 @@ func Publish(ctx context.Context, dest Destination, r Release, o Options) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	err = p.void()
-	var result Result
-	if err == nil {
-		result, err = p.run(ctx)
+	if o.Permit != nil {
+		if err := o.Permit(ctx); err != nil {
+			return Result{}, err
+		}
 	}
-	if err == nil {
-		err = p.keepReceipt()
-	}
+	result, err := p.whole(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("publish %s to %s: %w", r.Name, dest, err)
 	}
 	return result, nil
+}
+
+// whole publishes between two receipts: the last one ends, and a new one
+// begins.
+func (p *publication) whole(ctx context.Context) (Result, error) {
+	if err := p.void(); err != nil {
+		return Result{}, err
+	}
+	result, err := p.run(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, p.keepReceipt()
 }
 
 type publication struct {
