@@ -209,6 +209,8 @@ func (p *pod) exec(ctx context.Context, args ...string) (string, error) {
 	if c == nil {
 		return "", fmt.Errorf("pod %s does not run", p.name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var result container.Result
 	err := p.net.in(func() (err error) {
 		result, err = c.Exec(ctx, c.Process(args...))

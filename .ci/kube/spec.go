@@ -76,9 +76,11 @@ func (p *pod) seen() *corev1.Pod {
 	return p.object
 }
 
-// confined holds the pod to what package container does with every container.
+// confined holds the pod to what package container does with every container,
+// and to the probes that this knows.
 func (p *pod) confined(object *corev1.Pod) error {
-	s, own := object.Spec.SecurityContext, object.Spec.Containers[0].SecurityContext
+	c := object.Spec.Containers[0]
+	s, own := object.Spec.SecurityContext, c.SecurityContext
 	switch {
 	case len(object.Spec.Containers) != 1 || len(object.Spec.InitContainers) != 0:
 		return errors.New("a pod of more than one container is not known here")
@@ -87,6 +89,11 @@ func (p *pod) confined(object *corev1.Pod) error {
 	case own == nil || own.RunAsUser != nil || own.AllowPrivilegeEscalation == nil || *own.AllowPrivilegeEscalation,
 		own.ReadOnlyRootFilesystem == nil || !*own.ReadOnlyRootFilesystem, own.Capabilities == nil || len(own.Capabilities.Add) != 0:
 		return errors.New("only a read-only root without rights is known here")
+	}
+	for _, one := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if one == nil || one.HTTPGet == nil {
+			return errors.New("only a container with all three probes, by HTTP, is known here")
+		}
 	}
 	return nil
 }
