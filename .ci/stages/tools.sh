@@ -1,7 +1,7 @@
 # What the other stages need, from package registries by their own clients.
 # shellcheck shell=bash
 
-PACKAGES="bubblewrap runc skopeo umoci oci-image-tool docker-registry shellcheck iproute2 jq xz-utils zstd file curl openssl python3-venv etcd-server ca-certificates"
+PACKAGES="bubblewrap runc skopeo umoci oci-image-tool docker-registry shellcheck iproute2 jq xz-utils zstd file curl openssl python3-venv etcd-server ca-certificates buildah time"
 
 install_packages() {
   local missing=() p
