@@ -38,6 +38,10 @@ type Case struct {
 	Name string
 	// Programs are programs of the host that the containers need.
 	Programs []Program
+	// Separate says that each container has a network of its own, in which
+	// containers and programs are known by name; otherwise all of them share
+	// one loopback.
+	Separate bool
 	// Authority, where it is set, is a certificate authority that nobody
 	// trusts and an HTTPS server whose certificate it signed.
 	Authority *Authority
@@ -127,9 +131,11 @@ const (
 	Stop    Action = "stop"
 	Restart Action = "restart" // a new container on the same volumes
 	Kill    Action = "kill"    // all processes of a container at once, by SIGKILL; start brings it back
+	Cut     Action = "cut"     // nothing reaches a container, and it reaches nobody
+	Heal    Action = "heal"    // the end of that
 	Writes  Action = "writes"  // rows are written in the background from here on
 	Resumed Action = "resumed" // they are acknowledged again; how long they were not is reported
-	Kept    Action = "kept"    // writing ends, and every acknowledged row is there
+	Kept    Action = "kept"    // writing ends, and every acknowledged row is there; more than one asks several servers
 )
 
 // Step is one action and what must come of it.

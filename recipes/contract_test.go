@@ -192,8 +192,10 @@ func TestStepsOfWriting(t *testing.T) {
 	)
 	for steps, want := range map[string]string{
 		writes + ", {kill: main}, {resumed: killed, within: 1s}, " + kept: "",
-		"{resumed: killed}":                  "resumed without writes before it",
-		kept:                                 "kept without writes before it",
+		"{resumed: killed}": "resumed without writes before it",
+		kept:                "kept without writes before it",
+		writes + ", " + kept + ", " + kept + ", " + writes + ", " + kept: "",
+		writes + ", " + kept + ", {resumed: killed}, " + kept:            "resumed without writes before it",
 		writes:                               "writes without kept after it",
 		writes + ", " + writes + ", " + kept: "a second writes",
 		"{name: w, writes: \"postgres://a:b@192.0.2.1:5432/postgres\"}": "want postgres://",

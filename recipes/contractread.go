@@ -17,16 +17,16 @@ const contractFile = "test.yaml"
 var (
 	contractKeys  = []string{"user", "healthy", "stop", "writable", "cases"}
 	containerKeys = []string{"name", "image", "env", "cmd", "user", "capabilities", "files", "volumes", "exits", "says", "log", "plain"}
-	caseKeys      = []string{"name", "programs", "authority", "containers", "steps"}
+	caseKeys      = []string{"name", "programs", "network", "authority", "containers", "steps"}
 	programKeys   = []string{"name", "run", "ready", "install"}
 
-	partName         = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	caseName         = regexp.MustCompile(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
-	numericUser      = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
-	capabilityName   = regexp.MustCompile(`^[A-Z_]+$`)
-	loopbackURL      = regexp.MustCompile(`^https?://(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}(/[!-~]*)?$`)
-	loopbackDatabase = regexp.MustCompile(`^postgres://[a-z]+:[!-?A-~]+@127\.0\.0\.1:[1-9][0-9]{0,4}(,127\.0\.0\.1:[1-9][0-9]{0,4})*/[a-z]+(\?[!-~]*)?$`)
-	dottedName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	partName       = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	caseName       = regexp.MustCompile(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
+	numericUser    = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
+	capabilityName = regexp.MustCompile(`^[A-Z_]+$`)
+	hostURL        = regexp.MustCompile(`^https?://([a-z0-9.-]+):[1-9][0-9]{0,4}(/[!-~]*)?$`)
+	hostDatabase   = regexp.MustCompile(`^postgres://[a-z]+:[!-?A-~]+@([a-z0-9.-]+:[1-9][0-9]{0,4}(?:,[a-z0-9.-]+:[1-9][0-9]{0,4})*)/[a-z]+(\?[!-~]*)?$`)
+	dottedName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 )
 
 // openContract reads the file beside a recipe; none is no mistake.
@@ -102,15 +102,23 @@ func (r record) testCase(c *Contract) Case {
 	if slices.ContainsFunc(c.Cases, func(other Case) bool { return other.Name == one.Name }) {
 		r.fault("name", "two cases are named %q", one.Name)
 	}
+	switch text := r.text("network"); text {
+	case "", "shared":
+	case "separate":
+		one.Separate = true
+	default:
+		r.fault("network", "want shared or separate, have %q", text)
+	}
 	one.Programs = r.programs()
 	one.Authority = r.authority()
 	one.Containers = r.containers(c)
 	for _, item := range r.items("steps") {
 		if inner, ok := r.listed(item, stepKeys...); ok {
-			one.Steps = append(one.Steps, inner.step(one.Containers))
+			one.Steps = append(one.Steps, inner.step(one))
 		}
 	}
 	r.writesFirst(one.Steps)
+	r.cutFirst(one)
 	return one
 }
 
@@ -123,7 +131,7 @@ func (r record) programs() []Program {
 		}
 		p := Program{Name: inner.must("name"), Args: inner.texts("run"), Ready: inner.text("ready"), Install: inner.must("install")}
 		inner.match("name", p.Name, partName, "name")
-		inner.match("ready", p.Ready, loopbackURL, "address, want http://127.0.0.1:PORT/…,")
+		inner.address("ready", p.Ready, Case{})
 		if len(p.Args) == 0 {
 			inner.add(inner.v.pos, join(inner.key, "run"), "missing")
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 // stepKeys are the actions, each of which is a key, and what goes with them.
-var stepKeys = []string{"run", "http", "metrics", "says", "start", "stop", "restart", "kill", "writes", "resumed", "kept",
+var stepKeys = []string{"run", "http", "metrics", "says", "start", "stop", "restart", "kill", "cut", "heal", "writes", "resumed", "kept",
 	"name", "in", "env", "cmd", "method", "headers", "data", "status", "prints", "matches", "json", "has", "within"}
 
 // stepWants says which keys go with an action.
@@ -29,10 +29,10 @@ func stepWants(do Action) []string {
 	return always
 }
 
-// step reads a step; what it names is among the containers.
-func (r record) step(containers []Container) Step {
+// step reads a step; what it names is of the case.
+func (r record) step(c Case) Step {
 	st := Step{Name: r.text("name"), Pos: r.v.pos, Within: parsed(r, "within", parseInterval)}
-	for _, do := range []Action{Run, HTTP, Metrics, Says, Start, Stop, Restart, Kill, Writes, Resumed, Kept} {
+	for _, do := range []Action{Run, HTTP, Metrics, Says, Start, Stop, Restart, Kill, Cut, Heal, Writes, Resumed, Kept} {
 		if !r.has(string(do)) {
 			continue
 		}
@@ -42,12 +42,12 @@ func (r record) step(containers []Container) Step {
 		st.Do = do
 	}
 	if st.Do == "" {
-		r.add(r.v.pos, r.key, "no action: there are run, http, metrics, says, start, stop, restart, kill, writes, resumed, kept")
+		r.add(r.v.pos, r.key, "no action: there are run, http, metrics, says, start, stop, restart, kill, cut, heal, writes, resumed, kept")
 		return st
 	}
 	r.match("name", st.Name, caseName, "name of a step")
 	r.unwanted(st.Do)
-	r.action(&st, containers)
+	r.action(&st, c)
 	r.expectation(&st)
 	return st
 }
@@ -62,34 +62,36 @@ func (r record) unwanted(do Action) {
 	}
 }
 
-func (r record) action(st *Step, containers []Container) {
+func (r record) action(st *Step, c Case) {
 	switch st.Do {
 	case Run:
 		st.Args, st.Env = r.looseTexts("run"), r.variables("env")
 		if len(st.Args) == 0 || st.Args[0] == "" {
 			r.fault("run", "want a list that begins with a command")
 		}
-		st.In = r.in("in", containers)
+		st.In = r.in("in", c.Containers)
 	case HTTP, Metrics:
 		st.URL = r.text(string(st.Do))
-		r.match(string(st.Do), st.URL, loopbackURL, "address, want http://127.0.0.1:PORT/…,")
+		r.address(string(st.Do), st.URL, c)
 		st.Headers = r.variables("headers")
 	case Says:
 		st.Matches = parsed(r, "says", pattern)
-		st.In = r.in("in", containers)
+		st.In = r.in("in", c.Containers)
 	case Writes, Kept:
 		st.URL = r.text(string(st.Do))
-		r.match(string(st.Do), st.URL, loopbackDatabase, "address, want postgres://USER:PASSWORD@127.0.0.1:PORT,…/DATABASE,")
+		r.database(string(st.Do), st.URL, c)
 	case Resumed:
 		st.Name = r.text(string(st.Do))
 		r.match(string(st.Do), st.Name, caseName, "name of an event")
-	case Start, Stop, Restart, Kill:
-		st.In = r.in(string(st.Do), containers)
+	case Start, Stop, Restart, Kill, Cut, Heal:
+		st.In = r.in(string(st.Do), c.Containers)
 		if r.has("cmd") {
 			st.Args = append([]string{}, r.looseTexts("cmd")...)
 		}
 		if st.Name == "" {
-			st.Name = st.In + " " + map[Action]string{Start: "starts", Stop: "stops", Restart: "restarts", Kill: "is killed"}[st.Do]
+			st.Name = st.In + " " + map[Action]string{
+				Start: "starts", Stop: "stops", Restart: "restarts", Kill: "is killed", Cut: "is cut off", Heal: "is connected again",
+			}[st.Do]
 		}
 		return
 	}
@@ -139,26 +141,4 @@ func (r record) expectation(st *Step) {
 		st.JSON = append(st.JSON, Variable{p.name, r.loose(p.value, p.key)})
 	}
 	st.Has = r.texts("has")
-}
-
-// writesFirst refuses steps that ask for rows that nobody writes.
-func (r record) writesFirst(steps []Step) {
-	writing := false
-	for _, st := range steps {
-		switch st.Do {
-		case Writes:
-			if writing {
-				r.add(st.Pos, join(r.key, "steps"), "a second writes: the first ends with kept")
-			}
-			writing = true
-		case Resumed, Kept:
-			if !writing {
-				r.add(st.Pos, join(r.key, "steps"), "%s without writes before it", st.Do)
-			}
-			writing = writing && st.Do != Kept
-		}
-	}
-	if writing {
-		r.add(r.v.pos, join(r.key, "steps"), "writes without kept after it")
-	}
 }

@@ -113,6 +113,7 @@
 //	cases:                           # each begins with fresh volumes
 //	  - name: it serves
 //	    programs: [{name: etcd, run: [etcd, --data-dir, data], ready: "http://127.0.0.1:2379/health", install: install etcd-server}]
+//	    network: separate            # each container has its own, and is known by name; absent = all share one loopback
 //	    authority: {port: 8443, file: /mnt/ca.crt}  # an HTTPS server whose authority nobody trusts, and its PEM
 //	    containers:                  # or the keys of one container right here, which is then named main
 //	      - name: db
@@ -135,7 +136,23 @@
 //	      - {start: db}              # where it does not start at the beginning
 //	      - {restart: db, cmd: [-c, work_mem=8MB]}
 //	      - {stop: db}
+//	      - {kill: db}               # all its processes at once; start brings it back
+//	      - {cut: db}                # nothing reaches it, and it reaches nobody; needs network: separate
+//	      - {heal: db}
+//	      - {name: rows are written, writes: "postgres://postgres:secret@127.0.0.1:5432/postgres"}  # in the background
+//	      - {resumed: db is killed, within: 60s}  # they are acknowledged again; how long they were not is printed
+//	      - {name: they are all there, kept: "postgres://postgres:secret@127.0.0.1:5432/postgres"}  # writing ends
 //
 // Patterns are those of package regexp, with ^ and $ at lines. A step with
 // within is tried until it succeeds or that time is over.
+//
+// Where networks are separate, the addresses of steps name containers, as in
+// http://db:8080/, and /etc/hosts of each container knows all of them and the
+// programs, which run outside: a program listens on 0.0.0.0, and its name is
+// its address. These networks end in the sandbox. A container that is cut
+// keeps its loopback, so that run still works in it, and stays cut through a
+// restart.
+//
+// A stack, stacks/NAME.yaml, is a summary, distros where it is not made for
+// all, and cases in which every container names its image.
 package recipes

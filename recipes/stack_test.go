@@ -71,7 +71,7 @@ func TestStackMistakes(t *testing.T) {
 	}
 }
 
-// Every stack restarts each of its containers and works on.
+// Every stack restarts each of its containers, by force or not, and works on.
 func TestStacksRestart(t *testing.T) {
 	set, err := Open("")
 	if err != nil {
@@ -88,7 +88,7 @@ func TestStacksRestart(t *testing.T) {
 					left[container.Name] = true
 				}
 				for _, s := range one.Steps {
-					if s.Do == Restart {
+					if s.Do == Restart || s.Do == Kill {
 						delete(left, s.In)
 					}
 				}

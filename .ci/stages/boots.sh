@@ -8,7 +8,6 @@ contracts() {
   "$@" >"$log" || rc=$?
   cat "$log"
   grep -E '^(base-|postgres|patroni|minio|nessie|trino|spark).* met ' "$log" | while read -r line; do figure "contract as $who: $line"; done
-  { grep -E '^(writes stopped|rows kept) ' "$log" || true; } | while read -r line; do figure "failover as $who: $line"; done
   return "$rc"
 }
 
@@ -36,6 +35,7 @@ stack_of() {
   [ "$who" = root ] || run=(as_user 10101 022 UTC 2 "${run[@]}")
   "${run[@]}" >"$log" || rc=$?
   cat "$log"
+  { grep -E '^(writes stopped|rows kept) ' "$log" || true; } | while read -r line; do figure "failover as $who: $line"; done
   grep "^stack $name " "$log" | while read -r line; do figure "as $who: $line"; done
   return "$rc"
 }

@@ -47,7 +47,11 @@ func TestMain(m *testing.M) {
 // service is a small server, well-behaved unless its environment says
 // otherwise, and the commands that look at it.
 func service(args []string) int {
-	address := "127.0.0.1:" + os.Getenv("PORT")
+	host := os.Getenv("HOST")
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	address := host + ":" + os.Getenv("PORT")
 	switch args[0] {
 	case "serve":
 		return serve(address)
@@ -55,7 +59,7 @@ func service(args []string) int {
 		if once := os.Getenv("DATA") + "/hung"; os.Getenv("HANG") != "" && os.WriteFile(once, nil, 0o400) == nil {
 			time.Sleep(time.Hour)
 		}
-		answer, err := http.Get("http://" + address + "/health")
+		answer, err := (&http.Client{Timeout: 4 * time.Second}).Get("http://" + address + "/health")
 		if err != nil || answer.StatusCode != http.StatusOK {
 			return 1
 		}

@@ -20,6 +20,8 @@ type Spec struct {
 	// Become, where it is set, is a program on the host that turns the only
 	// user of the sandbox into the process's: see package become.
 	Become string
+	// Network is the path of a network namespace; empty means the sandbox's.
+	Network string
 	// Userns says that the sandbox is a user namespace.
 	Userns bool
 	// Files is the most open files that a process may have.
@@ -73,7 +75,7 @@ func capabilities(names []string) *specs.LinuxCapabilities {
 }
 
 // config is the runtime's configuration of the container, which shares the
-// network of the sandbox:
+// network of the sandbox unless it has one of its own:
 // https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md.
 func (s Spec) config() *specs.Spec {
 	c := &specs.Spec{
@@ -92,6 +94,9 @@ func (s Spec) config() *specs.Spec {
 			},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
+	}
+	if s.Network != "" {
+		c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: s.Network})
 	}
 	for _, m := range s.Mounts {
 		c.Mounts = append(c.Mounts, bind(m))

@@ -94,17 +94,17 @@ func (l *life) program(ctx context.Context, p recipes.Program) error {
 			return cmd.Process.Kill()
 		}
 	})
-	return ready(ctx, p, ended, output.Name())
+	return l.ready(ctx, p, ended, output.Name())
 }
 
 // ready waits until a program answers.
-func ready(ctx context.Context, p recipes.Program, ended <-chan struct{}, output string) error {
+func (l *life) ready(ctx context.Context, p recipes.Program, ended <-chan struct{}, output string) error {
 	if p.Ready == "" {
 		return nil
 	}
 	limit := time.Now().Add(programLimit)
 	for {
-		err := request(ctx, recipes.Step{URL: p.Ready}, func([]byte) error { return nil })
+		err := l.request(ctx, recipes.Step{URL: p.Ready}, func([]byte) error { return nil })
 		if err == nil {
 			return nil
 		}

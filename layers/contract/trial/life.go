@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shudl/shudl-assemble/layers/contract/network"
 	"github.com/shudl/shudl-assemble/layers/contract/writes"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -24,17 +25,24 @@ type life struct {
 	ca      []byte         // PEM of the authority
 	points  []point        // made in roots, the deepest last
 	writer  *writes.Writer
+	counted bool             // its rows are in the report
+	net     *network.Network // nil where all share the sandbox's
+	names   network.Names
 }
 
-// life lives a case through. What the image does wrong goes into the report;
-// an error is one of this machine.
-func (t *trial) life(ctx context.Context, c recipes.Case) (err error) {
+// life lives a case through. What the image does wrong goes into the report,
+// and so does what cannot be cleared away; an error is one of this machine.
+func (t *trial) life(ctx context.Context, c recipes.Case) error {
 	dir, err := os.MkdirTemp(t.Work, "case-")
 	if err != nil {
 		return err
 	}
 	l := &life{trial: t, Case: c, dir: dir}
-	defer func() { err = errors.Join(err, l.end(ctx), Remove(dir)) }()
+	defer func() {
+		if fault := errors.Join(l.end(ctx), Remove(dir)); fault != nil {
+			l.check(c.Name+": nothing of it is left", fault.Error())
+		}
+	}()
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -65,6 +73,11 @@ func (t *trial) life(ctx context.Context, c recipes.Case) (err error) {
 // prepare starts what the containers need from the host, and makes them ready
 // to start.
 func (l *life) prepare(ctx context.Context) error {
+	if l.Separate {
+		if err := l.connect(); err != nil {
+			return err
+		}
+	}
 	if l.Authority != nil {
 		if err := l.serveTLS(); err != nil {
 			return err
@@ -82,6 +95,23 @@ func (l *life) prepare(ctx context.Context) error {
 		}
 		l.members = append(l.members, m)
 	}
+	return nil
+}
+
+// connect gives each container a network of its own.
+func (l *life) connect() error {
+	var programs, containers []string
+	for _, p := range l.Programs {
+		programs = append(programs, p.Name)
+	}
+	for _, c := range l.Containers {
+		containers = append(containers, c.Name)
+	}
+	made, err := network.New(programs, containers)
+	if err != nil {
+		return err
+	}
+	l.net, l.names = made, made.Names
 	return nil
 }
 
@@ -209,6 +239,9 @@ func (l *life) end(ctx context.Context) error {
 	}
 	for _, stop := range slices.Backward(l.helpers) {
 		err = errors.Join(err, stop())
+	}
+	if l.net != nil {
+		err = errors.Join(err, l.net.Close())
 	}
 	return errors.Join(err, l.unmake())
 }

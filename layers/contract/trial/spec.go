@@ -77,8 +77,11 @@ func (m *member) mountAll() error {
 			return err
 		}
 	}
-	hosts := fmt.Sprintf("127.0.0.1 localhost %s\n", m.Name)
-	if err := add("/etc/hosts", []byte(hosts), 0o644); err != nil {
+	hosts := fmt.Appendf(nil, "127.0.0.1 localhost %s\n", m.Name)
+	if m.life.net != nil {
+		hosts = m.life.names.File()
+	}
+	if err := add("/etc/hosts", hosts, 0o644); err != nil {
 		return err
 	}
 	return add("/etc/resolv.conf", []byte("nameserver 127.0.0.1\n"), 0o644)
@@ -158,6 +161,9 @@ func (m *member) spec(cmd []string) (container.Spec, error) {
 			Args: append(slices.Clone(config.Entrypoint), cmd...), Env: m.env(uid), Dir: dir,
 			UID: uint32(uid), GID: uint32(gid), Capabilities: m.Capabilities,
 		},
+	}
+	if m.life.net != nil {
+		s.Network = m.life.net.Path(m.Name)
 	}
 	if m.life.IDs == sandbox.OneID {
 		s.Become, err = m.life.become(uid, gid)

@@ -30,13 +30,17 @@ func (l *life) step(ctx context.Context, s recipes.Step) (bool, error) {
 		case recipes.Run:
 			return m.command(ctx, s)
 		case recipes.HTTP:
-			return request(ctx, s, func(body []byte) error { return expect(s, body) })
+			return l.request(ctx, s, func(body []byte) error { return expect(s, body) })
 		case recipes.Metrics:
-			return request(ctx, s, func(body []byte) error { return metrics(body, s.Has) })
+			return l.request(ctx, s, func(body []byte) error { return metrics(body, s.Has) })
 		case recipes.Says:
 			return m.says(s)
 		case recipes.Kill:
 			return m.kill(ctx)
+		case recipes.Cut:
+			return l.net.Cut(m.Name)
+		case recipes.Heal:
+			return l.net.Heal(m.Name)
 		case recipes.Writes:
 			return l.write(ctx, s)
 		case recipes.Resumed:
@@ -148,7 +152,7 @@ const maxBody = 16 << 20
 const textFormat = "text/plain;version=0.0.4,*/*;q=0.1"
 
 // request asks from outside of the container and hands the answer on.
-func request(ctx context.Context, s recipes.Step, then func([]byte) error) error {
+func (l *life) request(ctx context.Context, s recipes.Step, then func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	method, status := s.Method, s.Status
@@ -166,7 +170,7 @@ func request(ctx context.Context, s recipes.Step, then func([]byte) error) error
 		q.Header.Set(h.Name, h.Value)
 	}
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: l.names.Dial},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Do(q)

@@ -16,7 +16,9 @@ import (
 )
 
 // Run does a job and says what it sees, an Event a line. An error is one of
-// this machine; what an image does wrong is in its report.
+// this machine; what an image does wrong is in its report. A job without
+// contracts clears its folder; after any other, what mounts and processes keep
+// from going is left to the caller, when the sandbox has ended.
 func Run(ctx context.Context, input []byte, output io.Writer) error {
 	var job Job
 	if err := json.Unmarshal(input, &job); err != nil {
@@ -27,7 +29,11 @@ func Run(ctx context.Context, input []byte, output io.Writer) error {
 	if err != nil {
 		err = errors.Join(err, r.out.Encode(Event{Error: err.Error()}))
 	}
-	return errors.Join(err, empty(job.Work))
+	left := empty(job.Work)
+	if len(job.Contracts) > 0 {
+		return err
+	}
+	return errors.Join(err, left)
 }
 
 // run is a job on its way.

@@ -10,7 +10,7 @@ import (
 
 // write starts to write in the background.
 func (l *life) write(ctx context.Context, s recipes.Step) error {
-	w, err := writes.Start(ctx, s.URL)
+	w, err := writes.Start(ctx, l.database(s))
 	if err != nil {
 		return unmetf("nobody takes writes: %v", err)
 	}
@@ -36,13 +36,21 @@ func (l *life) kept(ctx context.Context, s recipes.Step) error {
 	if len(acked) == 0 {
 		return unmetf("no row was acknowledged")
 	}
-	lost, err := writes.Lost(ctx, s.URL, acked)
+	lost, err := writes.Lost(ctx, l.database(s), acked)
 	if err != nil {
 		return unmetf("read the rows: %v", err)
 	}
 	if lost > 0 {
 		return unmetf("%d of %d acknowledged rows are lost", lost, len(acked))
 	}
-	l.report.Rows += len(acked)
+	if !l.counted {
+		l.counted = true
+		l.report.Rows += len(acked)
+	}
 	return nil
+}
+
+// database is what a step names.
+func (l *life) database(s recipes.Step) writes.Database {
+	return writes.Database{URL: s.URL, Lookup: l.names.Lookup}
 }

@@ -23,9 +23,17 @@ const (
 // table holds a row for each number that was tried.
 const table = "shudl_writes"
 
+// Database is a PostgreSQL cluster. The URL may name several hosts, as libpq's
+// does, and wants target_session_attrs=read-write to find the one that leads.
+type Database struct {
+	URL string
+	// Lookup gives the addresses of a host; nil asks the system.
+	Lookup func(ctx context.Context, host string) ([]string, error)
+}
+
 // Writer writes in the background until Stop.
 type Writer struct {
-	url  string
+	db   Database
 	stop context.CancelFunc
 	done sync.WaitGroup
 
@@ -37,11 +45,10 @@ type Writer struct {
 	fault error // of the last try that failed
 }
 
-// Start makes the table and begins. The URL may name several hosts, as
-// libpq's does, and wants target_session_attrs=read-write then. An error
-// means that nobody takes writes yet.
-func Start(ctx context.Context, url string) (*Writer, error) {
-	conn, err := connect(ctx, url)
+// Start makes the table and begins. An error means that nobody takes writes
+// yet.
+func Start(ctx context.Context, db Database) (*Writer, error) {
+	conn, err := db.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,15 +57,22 @@ func Start(ctx context.Context, url string) (*Writer, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	w := &Writer{url: url, stop: stop, last: time.Now()}
+	w := &Writer{db: db, stop: stop, last: time.Now()}
 	w.done.Go(func() { w.run(ctx) })
 	return w, nil
 }
 
-func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+func (db Database) connect(ctx context.Context) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(db.URL)
+	if err != nil {
+		return nil, err
+	}
+	if db.Lookup != nil {
+		config.LookupFunc = db.Lookup
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return pgx.Connect(ctx, url)
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // run gives every try a number of its own: one whose answer is lost may have
@@ -92,7 +106,7 @@ func drop(conn *pgx.Conn) {
 
 func (w *Writer) row(ctx context.Context, conn **pgx.Conn, n int64) (err error) {
 	if *conn == nil {
-		if *conn, err = connect(ctx, w.url); err != nil {
+		if *conn, err = w.db.connect(ctx); err != nil {
 			return err
 		}
 	}
@@ -140,8 +154,8 @@ func (w *Writer) Stop() []int64 {
 }
 
 // Lost counts those of the numbers that a server does not hold.
-func Lost(ctx context.Context, url string, acked []int64) (int, error) {
-	conn, err := connect(ctx, url)
+func Lost(ctx context.Context, db Database, acked []int64) (int, error) {
+	conn, err := db.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
