@@ -87,6 +87,9 @@ func holdPage(t *testing.T, set *Set, ref Ref, d Distro) {
 			t.Errorf("the table has %s, which no entrypoint reads and no recipe sets", name)
 		}
 	}
+	for _, fault := range formOf(page, image.Config.Healthcheck != nil) {
+		t.Error(fault)
+	}
 	for _, want := range saidBy(image) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %s", want)
