@@ -76,6 +76,7 @@ func (p *publication) whole(ctx context.Context) (Result, error) {
 	if err := p.void(); err != nil {
 		return Result{}, err
 	}
+	p.readServed()
 	result, err := p.run(ctx)
 	if err != nil {
 		return Result{}, err
@@ -93,6 +94,8 @@ type publication struct {
 	// written is read back before a tag moves.
 	written readBack
 	held    holding
+	// served are blobs that an earlier push read back, with their marks.
+	served map[digest.Digest]string
 	// recalled makes the content of items that are known from an earlier push,
 	// by digest.
 	recalled map[digest.Digest]func(ctx context.Context) ([]byte, error)
@@ -181,6 +184,9 @@ func (p *publication) once(ctx context.Context) (Result, error) {
 	if err := p.repo.ReadBack(ctx, p.written.manifests, p.written.blobs); err != nil {
 		return Result{}, err
 	}
+	if err := p.keepServed(); err != nil {
+		return Result{}, err
+	}
 	if err := p.hold(ctx); err != nil {
 		return Result{}, err
 	}
@@ -240,7 +246,7 @@ func (p *publication) blobs(ctx context.Context, blobs []Blob) error {
 		}
 		// With a tag that does not move, what is there was read back when
 		// the tag came to be.
-		if written[i] || len(p.result.Moved) > 0 {
+		if written[i] || len(p.result.Moved) > 0 && !p.wasServed(blob.Digest) {
 			p.written.blobs = append(p.written.blobs, blob)
 		}
 	}
