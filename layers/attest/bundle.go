@@ -2,9 +2,6 @@ package attest
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,7 +9,6 @@ import (
 
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
-	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -46,56 +42,8 @@ func SignStatement(repository string, digest recipes.Digest) ([]byte, error) {
 	return NewStatement(repository, digest, PredicateSign, []byte("{}"))
 }
 
-// keyBundle puts an envelope into a bundle whose signature is of a key.
-func keyBundle(public crypto.PublicKey, envelope []byte) (*Bundle, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
-	}
-	content, err := envelopeContent(envelope)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return newBundle(&protobundle.Bundle{
-		MediaType: MediaTypeBundle,
-		VerificationMaterial: &protobundle.VerificationMaterial{
-			Content: &protobundle.VerificationMaterial_PublicKey{
-				// cosign's hint.
-				PublicKey: &protocommon.PublicKeyIdentifier{Hint: base64.StdEncoding.EncodeToString(sum[:])},
-			},
-		},
-		Content: content,
-	}, envelope)
-}
-
-func envelopeContent(envelope []byte) (*protobundle.Bundle_DsseEnvelope, error) {
-	var e ssldsse.Envelope
-	if err := json.Unmarshal(envelope, &e); err != nil {
-		return nil, fmt.Errorf("DSSE envelope: %w", err)
-	}
-	payload, err := e.DecodeB64Payload()
-	if err != nil {
-		return nil, fmt.Errorf("DSSE envelope: %w", err)
-	}
-	if len(e.Signatures) != 1 {
-		return nil, fmt.Errorf("DSSE envelope: %d signatures, a bundle has one", len(e.Signatures))
-	}
-	sig, err := base64.StdEncoding.DecodeString(e.Signatures[0].Sig)
-	if err != nil {
-		return nil, fmt.Errorf("DSSE envelope: signature: %w", err)
-	}
-	return &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
-		Payload:     payload,
-		PayloadType: e.PayloadType,
-		Signatures:  []*protodsse.Signature{{Sig: sig}},
-	}}, nil
-}
-
 // NewBundle takes a bundle that was just signed and writes its JSON.
-func NewBundle(b *protobundle.Bundle) (*Bundle, error) { return newBundle(b, nil) }
-
-func newBundle(b *protobundle.Bundle, envelope []byte) (*Bundle, error) {
+func NewBundle(b *protobundle.Bundle) (*Bundle, error) {
 	content, err := marshalBundle(b)
 	if err != nil {
 		return nil, err
@@ -104,7 +52,7 @@ func newBundle(b *protobundle.Bundle, envelope []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sigstore bundle: %w", err)
 	}
-	return openBundle(checked, content, envelope)
+	return openBundle(checked, content)
 }
 
 // marshalBundle writes a bundle as JSON, the same bytes in every build of
@@ -134,12 +82,10 @@ func ParseBundle(content []byte) (*Bundle, error) {
 	if !b.MinVersion("v0.3") {
 		return nil, fmt.Errorf("sigstore bundle: %s: want version 0.3", b.MediaType)
 	}
-	return openBundle(b, content, nil)
+	return openBundle(b, content)
 }
 
-// openBundle opens a bundle; envelope is its DSSE envelope, or nil where that
-// is not at hand. An SBOM of some megabytes is not decoded from it once more.
-func openBundle(b *bundle.Bundle, content, envelope []byte) (*Bundle, error) {
+func openBundle(b *bundle.Bundle, content []byte) (*Bundle, error) {
 	e := b.GetDsseEnvelope()
 	if e == nil {
 		return nil, ErrNoStatement
@@ -151,10 +97,9 @@ func openBundle(b *bundle.Bundle, content, envelope []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sigstore bundle: %w", err)
 	}
-	if envelope == nil {
-		if envelope, err = classicEnvelope(e); err != nil {
-			return nil, fmt.Errorf("sigstore bundle: %w", err)
-		}
+	envelope, err := classicEnvelope(e)
+	if err != nil {
+		return nil, fmt.Errorf("sigstore bundle: %w", err)
 	}
 	return &Bundle{Bundle: b, Content: content, Envelope: envelope, Statement: statement}, nil
 }

@@ -116,6 +116,38 @@ func TestBundleIsCosigns(t *testing.T) {
 	}
 }
 
+// TestBundleIsWhatTheLibrariesWrite holds bundle and envelope, whose payload is
+// put in place, to what the general way makes of the same signature.
+func TestBundleIsWhatTheLibrariesWrite(t *testing.T) {
+	key := newKey(t)
+	for _, predicate := range []string{"{}", `{"a":"<&> \u2028 \"quoted\" ü"}`, `{"b":"` + strings.Repeat("x", 1<<20) + `"}`} {
+		for _, pad := range []string{"", "1", "12"} {
+			statement, err := attest.NewStatement("ghcr.io/org/"+pad, subject, attest.PredicateSPDX, []byte(predicate))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := key.Bundle(t.Context(), statement)
+			if err != nil {
+				t.Fatal(err)
+			}
+			general, err := attest.NewBundle(b.Bundle.Bundle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(b.Content, general.Content) || !bytes.Equal(b.Envelope, general.Envelope) {
+				t.Errorf("%.40s: other bytes than protojson writes", predicate)
+			}
+			envelope, err := attest.Envelope(t.Context(), key, statement)
+			if err != nil || !bytes.Equal(b.Envelope, envelope) {
+				t.Errorf("%.40s: another envelope than that of sigstore's signer: %v", predicate, err)
+			}
+			if b.Statement.PredicateType != attest.PredicateSPDX || !b.Statement.About(subject) {
+				t.Errorf("%.40s: statement %+v", predicate, b.Statement)
+			}
+		}
+	}
+}
+
 func TestVerifierOfBundles(t *testing.T) {
 	key := newKey(t)
 	mine, others := verifier(t, key), verifier(t, newKey(t))

@@ -70,13 +70,9 @@ func (k *Key) ID() string { return k.verifier.ID() }
 // Repeats is true.
 func (k *Key) Repeats() bool { return true }
 
-// Bundle signs a statement.
+// Bundle signs a statement. The statement in the bundle has no predicate.
 func (k *Key) Bundle(ctx context.Context, statement []byte) (*Bundle, error) {
-	envelope, err := Envelope(ctx, k, statement)
-	if err != nil {
-		return nil, err
-	}
-	return keyBundle(k.Public(), envelope)
+	return k.bundle(ctx, statement)
 }
 
 // Attestation needs nothing but the envelope.
