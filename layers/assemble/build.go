@@ -262,12 +262,14 @@ func (n *node) layers(ctx context.Context, lower *rootfs.Tree) (collected, error
 	return c, nil
 }
 
-// fetch brings the image's artefacts into the store. Go modules come when
-// their program is built, which happens once.
+// fetch brings the image's artefacts into the store. Those that are there are
+// hashed once they are opened, and most are not: what is in them is remembered.
+// Go modules come when their program is built, which happens once.
 func (n *node) fetch(ctx context.Context) error {
 	var files []recipes.Artifact
 	for _, a := range n.locked.Artifacts {
-		if a.Kind != recipes.KindGo {
+		size, there := n.run.Store.Has(a.SHA256)
+		if a.Kind != recipes.KindGo && (!there || size != a.Size) {
 			files = append(files, a)
 		}
 	}
