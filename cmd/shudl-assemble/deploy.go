@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,39 +20,75 @@ func (a *app) deploy() *cobra.Command {
 		Args:  usageArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.deployKubernetes())
+	cmd.AddCommand(a.deployCompose(), a.deployKubernetes())
 	return cmd
 }
+
+const deployStacks = "Stacks: standalone is one PostgreSQL with an exporter of its metrics; ha is three members of Patroni;\n" +
+	"lakehouse is the standalone PostgreSQL with MinIO, Nessie, Trino, a Spark master and a worker.\n\n" +
+	"Images are named by the digests that --from has under the tag of their stream. No password is written; what\n" +
+	"makes them is said on standard error. The same images give the same bytes.\n\n"
 
 func (a *app) deployKubernetes() *cobra.Command {
 	var o deploy.Options
 	var from string
 	cmd := &cobra.Command{
 		Use:   "kubernetes",
-		Short: "Write the manifests of a highly available PostgreSQL on Kubernetes",
-		Long: "deploy kubernetes writes the manifests of three Patroni members, with their services, rights, probes,\n" +
-			"volumes, disruption budget and network policy, to standard output. The namespace admits only pods under\n" +
-			"Pod Security \"restricted\".\n\n" +
-			"Images are named by the digests that --from has under the tag of their stream. No password is written:\n" +
-			"the pods refer to a Secret, and what makes it is said on standard error. The same images give the same bytes.",
+		Short: "Write the manifests of PostgreSQL or of a lakehouse on Kubernetes",
+		Long: "deploy kubernetes writes the manifests of a stack, with its services, rights, probes, volumes and network\n" +
+			"policies, to standard output. The namespace admits only pods under Pod Security \"restricted\".\n\n" +
+			deployStacks +
+			"Passwords come from a Secret of your own, the same one for standalone and for lakehouse, which has more keys.",
 		Example: "  shudl-assemble deploy kubernetes --distro debian --from ghcr.io/org/repo | kubectl apply -f -\n" +
-			"  shudl-assemble deploy kubernetes --distro debian --registry registry.example/shudl > patroni.yaml",
+			"  shudl-assemble deploy kubernetes --distro debian --stack lakehouse --registry registry.example/shudl > lakehouse.yaml",
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runDeploy(cmd.Context(), o, from) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runDeploy(cmd.Context(), o, from, deploy.Kubernetes)
+		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
-	flags.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
-	flags.StringVar(&from, "from", defaultDest, "`DEST` that the images were published to: oci:DIR or a registry path")
+	a.deployFlags(cmd, &o, &from, deploy.StackHA)
 	flags.StringVar(&o.Registry, "registry", "", "`PREFIX` that the cluster pulls from (default: --from, where that is a registry)")
 	flags.StringVar(&o.Namespace, "namespace", "lakehouse", "namespace of all objects")
-	flags.StringVar(&o.Name, "name", "lakehouse-pg", "name of the cluster, its pods and its leader's service")
+	flags.StringVar(&o.Name, "name", "", "what the names of all objects begin with, and of ha the name of the cluster (default: lakehouse-pg for ha, else lakehouse)")
 	flags.StringVar(&o.Secret, "secret", "", "`NAME` of the Secret with the passwords (default: that of --name with -credentials)")
 	flags.StringVar(&o.Store, "dcs", "configmaps", "what Patroni keeps its state in: configmaps or endpoints")
 	return cmd
 }
 
-func (a *app) runDeploy(ctx context.Context, o deploy.Options, from string) error {
+func (a *app) deployCompose() *cobra.Command {
+	var o deploy.Options
+	var from string
+	cmd := &cobra.Command{
+		Use:   "compose",
+		Short: "Write a compose file of PostgreSQL or of a lakehouse",
+		Long: "deploy compose writes a file of the Compose Specification, for docker compose or podman-compose, to standard\n" +
+			"output: health checks, dependencies, volumes, limits, and no right that a service can do without. Ports for\n" +
+			"users are published at 127.0.0.1 alone. ha is refused: Patroni wants Kubernetes or an etcd, which is not\n" +
+			"among the images.\n\n" +
+			deployStacks +
+			"Passwords are read from the folder secrets beside the file.",
+		Example: "  shudl-assemble deploy compose --distro debian --from ghcr.io/org/repo > compose.yaml\n" +
+			"  shudl-assemble deploy compose --distro debian --stack lakehouse --registry registry.example/shudl > compose.yaml",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runDeploy(cmd.Context(), o, from, deploy.Compose) },
+	}
+	a.deployFlags(cmd, &o, &from, deploy.StackStandalone)
+	cmd.Flags().StringVar(&o.Registry, "registry", "", "`PREFIX` that the images are pulled from (default: --from, where that is a registry)")
+	cmd.Flags().StringVar(&o.Name, "name", "", "name of the project (default: lakehouse)")
+	return cmd
+}
+
+// deployFlags are those of both kinds of manifests.
+func (a *app) deployFlags(cmd *cobra.Command, o *deploy.Options, from *string, stack string) {
+	flags := cmd.Flags()
+	flags.StringVar(&a.distro, "distro", string(recipes.Alpine), "alpine or debian")
+	flags.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
+	flags.StringVar(from, "from", defaultDest, "`DEST` that the images were published to: oci:DIR or a registry path")
+	flags.StringVar(&o.Stack, "stack", stack, "what is deployed: "+strings.Join(deploy.Stacks(), ", "))
+}
+
+func (a *app) runDeploy(ctx context.Context, o deploy.Options, from string, write func(context.Context, deploy.Options) (deploy.Manifests, error)) error {
 	var err error
 	if o.Distro, err = recipes.ParseDistro(a.distro); err != nil {
 		return usage(fmt.Errorf("--distro: %w", err))
@@ -63,7 +100,7 @@ func (a *app) runDeploy(ctx context.Context, o deploy.Options, from string) erro
 	if o.From, err = publish.ParseDestination(from, publish.RegistryOptions{}); err != nil {
 		return usage(err)
 	}
-	text, err := deploy.HA(ctx, o)
+	made, err := write(ctx, o)
 	var wrong *deploy.OptionError
 	if errors.As(err, &wrong) {
 		return usage(err)
@@ -71,9 +108,9 @@ func (a *app) runDeploy(ctx context.Context, o deploy.Options, from string) erro
 	if err != nil {
 		return err
 	}
-	if _, err := a.stdout.Write(text); err != nil {
+	if _, err := a.stdout.Write(made.Text); err != nil {
 		return err
 	}
-	a.sink.Say("%s", o.Notes())
+	a.sink.Say("%s", made.Notes)
 	return nil
 }

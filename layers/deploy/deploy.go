@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -24,9 +25,11 @@ type Options struct {
 	// Registry is the prefix that a cluster pulls from; "" means From, which
 	// then must be a registry.
 	Registry string
-	// Namespace and Name are those of the objects; defaults are lakehouse and
-	// lakehouse-pg. Secret is the name of the Secret with the passwords;
-	// default NAME-credentials.
+	// Stack is one of the Stack constants.
+	Stack string
+	// Namespace and Name are those of the objects; defaults are lakehouse and,
+	// of ha, lakehouse-pg. Secret is the name of the Secret with the passwords;
+	// default NAME-credentials. Compose has the name alone, for the project.
 	Namespace, Name, Secret string
 	// Store is what Patroni keeps its state in: configmaps (default) or
 	// endpoints.
@@ -43,6 +46,12 @@ func (e *OptionError) Error() string { return fmt.Sprintf("--%s: %s", e.Flag, e.
 var label = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`)
 
 func (o *Options) complete() error {
+	if o.Stack != "" && !slices.Contains(Stacks(), o.Stack) {
+		return &OptionError{"stack", fmt.Sprintf("%q is none of %s", o.Stack, strings.Join(Stacks(), ", "))}
+	}
+	if o.Name == "" && (o.Stack == StackStandalone || o.Stack == StackLakehouse) {
+		o.Name = "lakehouse"
+	}
 	for _, d := range []struct {
 		value *string
 		or    string
@@ -67,7 +76,7 @@ func (o *Options) complete() error {
 	}
 	if o.Registry == "" {
 		if strings.HasPrefix(o.From.String(), "oci:") {
-			return &OptionError{"registry", "a cluster cannot pull from " + o.From.String() + ": give the PREFIX of a registry that `shudl-assemble copy` brought the images to"}
+			return &OptionError{"registry", "no cluster or container engine pulls from " + o.From.String() + ": give the PREFIX of a registry that `shudl-assemble copy` brought the images to"}
 		}
 		o.Registry = o.From.String()
 	}

@@ -24,33 +24,61 @@ import (
 
 var update = flag.Bool("update", false, "write the golden manifests anew")
 
-// published puts a manifest under the tag of patroni into a layout.
+// published puts a manifest under the tags of every image into a layout.
 func published(t *testing.T) Options {
 	t.Helper()
 	dest, err := publish.ParseDestination("oci:"+t.TempDir(), publish.RegistryOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err := dest.Repository("patroni")
+	set, err := recipes.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
 	m := publish.Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: raw}
-	if err := repo.PutManifest(context.Background(), m); err != nil {
-		t.Fatal(err)
-	}
-	if err := repo.Tag(context.Background(), m, []string{"latest", "latest-debian"}); err != nil {
-		t.Fatal(err)
-	}
-	set, err := recipes.Open("")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if m.Digest() != digest.FromBytes(raw) {
 		t.Fatal("a manifest's digest is not that of its bytes")
 	}
+	for _, name := range []string{"patroni", "postgresql", "postgres-exporter", "minio", "nessie", "trino", "spark"} {
+		repo, err := dest.Repository(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := repo.PutManifest(context.Background(), m); err != nil {
+			t.Fatal(err)
+		}
+		var tags []string
+		for _, d := range recipes.Distros() {
+			image, err := set.Image(recipes.Ref{Name: name}, d, recipes.LinuxAMD64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tags = append(tags, image.Tags("version", "id")[2])
+		}
+		if err := repo.Tag(context.Background(), m, tags); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return Options{Set: set, Distro: recipes.Debian, Platform: recipes.LinuxAMD64, From: dest, Registry: "registry.example/shudl"}
+}
+
+// golden holds what is written to a file of testdata.
+func golden(t *testing.T, name string, have []byte) {
+	t.Helper()
+	path := "testdata/" + name
+	if *update {
+		if err := os.WriteFile(path, have, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		t.Errorf("%s is not what is written: go test ./layers/deploy -update\n%s", path, have)
+	}
 }
 
 func TestManifests(t *testing.T) {
@@ -65,19 +93,7 @@ func TestManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := "testdata/" + one.file
-		if *update {
-			if err := os.WriteFile(path, have, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(have, want) {
-			t.Errorf("%s is not what is written: go test ./layers/deploy -update\n%s", path, have)
-		}
+		golden(t, one.file, have)
 		decode(t, have)
 	}
 }

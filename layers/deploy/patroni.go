@@ -191,12 +191,11 @@ func (o Options) Notes() string {
 	if o.complete() != nil {
 		return ""
 	}
-	text := fmt.Sprintf("the pods wait for the Secret %s, which is not among the manifests; after they are applied, make it once:\n"+
-		"  kubectl -n %s create secret generic %s", o.Secret, o.Namespace, o.Secret)
+	var keys []string
 	for _, s := range secretKeys() {
-		text += fmt.Sprintf(" --from-literal=%s=\"$(openssl rand -hex 24)\"", s.key)
+		keys = append(keys, s.key)
 	}
-	return text
+	return secretNote(o, keys)
 }
 
 func (p patroni) budget() *policyv1.PodDisruptionBudget {
