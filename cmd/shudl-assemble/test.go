@@ -34,8 +34,10 @@ func (a *app) test() *cobra.Command {
 		Long: "test unpacks published images, looks at what they hold, starts them as their users would, and holds\n" +
 			"them to the test.yaml of their recipes: health, answers, user, rights, signals, logs, metrics, size.\n\n" +
 			"--stack starts several images together, as one service, and holds them to what they do jointly: catalog\n" +
-			"makes an Iceberg table in Nessie on PostgreSQL and MinIO, restarts every service, and finds it again.\n\n" +
-			"Containers run in a network that has nothing but loopback, with a read-only root and no capability. As\n" +
+			"makes an Iceberg table in Nessie on PostgreSQL and MinIO, restarts every service, and finds it again;\n" +
+			"lakehouse adds Trino and Spark. failover and ha kill and change the leader of two and three Patroni\n" +
+			"members under writes, ha cuts its network, too; no acknowledged row may be lost.\n\n" +
+			"Containers run in a network that nothing outside reaches, with a read-only root and no capability. As\n" +
 			"root, every user id is what it is; otherwise the ids that /etc/subuid delegates are used, or, where there\n" +
 			"are none, a single one, and the report says what that could not show.\n\n" +
 			"The images come from --from, where push or build put them, under the tag of their stream. Temporary\n" +
