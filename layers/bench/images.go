@@ -78,7 +78,7 @@ func copied(ctx context.Context, s settings, dir string) (images, store string, 
 // it has downloads and unpacked archives, and no layer.
 func made(store string) []string {
 	var dirs []string
-	for _, kind := range []string{"layer", "member", "image", "sbom", "sbom-layer", "signed"} {
+	for _, kind := range []string{"layer", "member", "image", "sbom", "sbom-layer", "said", "served", "receipt"} {
 		dirs = append(dirs, filepath.Join(store, "records", kind))
 	}
 	return dirs

@@ -30,6 +30,22 @@ func rows() []row {
 			prepare: againContenders,
 		},
 		{
+			key: "registry", work: "push --all to a registry, nothing changed", goal: "≤ 0.5 s, ≤ 2 requests an image, 0 bytes sent",
+			prepare: registryContenders,
+		},
+		{
+			key: "config", work: "one configuration file of postgresql changed → signed and tagged in a registry", goal: "≤ 0.8 s, only its layer sent",
+			prepare: configContenders,
+		},
+		{
+			key: "bump", work: "one package of the base changed → all Debian images signed and tagged in a registry", goal: "≤ 3 s, nothing of services' layers sent",
+			prepare: bumpContenders,
+		},
+		{
+			key: "growth", work: fmt.Sprintf("push of %d small images of one base to layouts, nothing changed", growthImages), goal: "≤ 20 ms an image",
+			prepare: growthContenders,
+		},
+		{
 			key: "layers", work: "all Debian images, store full, layer cache empty", goal: "≤ 1.5 × the limit",
 			prepare: layersContenders, limit: layersLimit,
 		},
