@@ -1,7 +1,7 @@
 // Package sandbox runs a part of this program where what it starts can do no
-// harm: in a network that has nothing but the loopback interface, with mounts
-// and processes of its own, and, without root, in a user namespace. When the
-// sandbox ends, whatever runs in it ends, too.
+// harm: in a network that begins as loopback alone and has no way out, with
+// mounts and processes of its own, and, without root, in a user namespace. When
+// the sandbox ends, whatever runs in it ends, too.
 package sandbox
 
 import (
