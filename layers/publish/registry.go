@@ -157,6 +157,9 @@ type registryRepository struct {
 	// without says that the registry had no referrers API when it was asked
 	// last.
 	without bool
+	// fallbacks says that it also had a fallback tag, and so no API for what is
+	// there: it is not asked again for one.
+	fallbacks bool
 }
 
 // toWrite says that the repository is about to be written to.

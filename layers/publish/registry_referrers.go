@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +32,13 @@ func (r *registryRepository) referrers(ctx context.Context, client *http.Client,
 	if _, err := Hex(subject); err != nil {
 		return nil, err
 	}
+	if r.usesFallbacks() {
+		listed, _, err := r.fallback(ctx, client, subject)
+		if err != nil {
+			return nil, registryError("list the referrers of "+r.Reference(subject.String()), err)
+		}
+		return sortedReferrers(byDigest(listed)), nil
+	}
 	found := map[digest.Digest]ocispec.Descriptor{}
 	address := r.url("referrers", subject.String())
 	for page := 0; address != ""; page++ {
@@ -42,6 +50,9 @@ func (r *registryRepository) referrers(ctx context.Context, client *http.Client,
 		}
 		if page == 0 && errors.Is(err, errNoReferrers) {
 			listed, next, err = r.fallback(ctx, client, subject)
+			r.mu.Lock()
+			r.fallbacks = r.fallbacks || len(listed) > 0
+			r.mu.Unlock()
 		}
 		if err == nil && (page == maxPages || len(found) > maxReferrers) {
 			err = fmt.Errorf("%w: more than %d", ErrUnreadable, maxReferrers)
@@ -49,12 +60,24 @@ func (r *registryRepository) referrers(ctx context.Context, client *http.Client,
 		if err != nil {
 			return nil, registryError("list the referrers of "+r.Reference(subject.String()), err)
 		}
-		for _, d := range listed {
-			found[d.Digest] = d
-		}
+		maps.Copy(found, byDigest(listed))
 		address = next
 	}
 	return sortedReferrers(found), nil
+}
+
+func (r *registryRepository) usesFallbacks() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fallbacks
+}
+
+func byDigest(listed []ocispec.Descriptor) map[digest.Digest]ocispec.Descriptor {
+	found := make(map[digest.Digest]ocispec.Descriptor, len(listed))
+	for _, d := range listed {
+		found[d.Digest] = d
+	}
+	return found
 }
 
 // errNoReferrers is a registry without a referrers API.

@@ -3,6 +3,7 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -99,6 +100,9 @@ func (p *publication) keepServed() error {
 	}
 	for _, blob := range p.written.blobs {
 		now[blob.Digest] = repo.mark(blob.Digest)
+	}
+	if maps.Equal(now, p.served) {
+		return nil
 	}
 	data, err := json.Marshal(now)
 	if err != nil {
