@@ -169,9 +169,20 @@ func holdContracts(t *testing.T, dir string, d Distro) {
 			continue
 		}
 		restarts := false
+		logs := map[Variable]bool{}
 		for _, one := range c.Cases {
 			for _, s := range one.Steps {
 				restarts = restarts || s.Do == Restart
+			}
+			for _, container := range one.Containers {
+				for _, v := range container.Env {
+					logs[v] = true
+				}
+			}
+		}
+		for _, v := range []Variable{{"SHUDL_LOG_FORMAT", "json"}, {"SHUDL_LOG_LEVEL", "loud"}} {
+			if dir == "" && image.Config.Healthcheck != nil && !logs[v] {
+				t.Errorf("%s on %s: no case sets %s=%s", image.Ref, d, v.Name, v.Value)
 			}
 		}
 		if len(image.Config.Volumes) > 0 && image.Config.Healthcheck != nil && !restarts {
