@@ -150,6 +150,7 @@ func TestUnmet(t *testing.T) {
 		{"plain log", "log: json", "logs JSON", "no JSON object: start 1"},
 		{"partly plain", "log: json\n    env: {LOG: json-mostly}", "logs JSON", "plain words"},
 		{"other answer", "steps: [{name: s, run: [service, id], prints: '0:0'}]", "s", `it prints "1000:1000 /home/service", want "0:0"`},
+		{"a cause before a long log", "steps: [{name: s, run: [service, exit, '3'], env: {COMPLAINT: '" + strings.Repeat("x", 5000) + "'}}]", "s", "status 3, want 0: leaving"},
 		{"other exit", "steps: [{name: s, run: [service, exit, '3']}]", "s", "status 3, want 0: leaving"},
 		{"other HTTP status", "steps: [{name: s, http: 'http://127.0.0.1:8080/none'}]", "s", "status 404, want 200"},
 		{"nobody there", "steps: [{name: s, http: 'http://127.0.0.1:9999/'}]", "s", "connection refused"},

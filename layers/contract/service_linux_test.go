@@ -68,6 +68,7 @@ func service(args []string) int {
 	case "exit":
 		status, _ := strconv.Atoi(args[1])
 		fmt.Println("leaving")
+		fmt.Fprint(os.Stderr, os.Getenv("COMPLAINT"))
 		return status
 	case "read":
 		data, err := os.ReadFile(args[1])

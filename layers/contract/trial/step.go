@@ -130,9 +130,10 @@ func (m *member) command(ctx context.Context, s recipes.Step) error {
 	return expect(s, []byte(result.Stdout))
 }
 
-// said is what a command wrote, cut short.
+// said is what a command wrote, each stream cut short by itself: the cause may
+// be the end of one, and the other a long log.
 func said(r container.Result) string {
-	return shorten(strings.TrimSpace(r.Stdout + r.Stderr))
+	return strings.TrimSpace(shorten(strings.TrimSpace(r.Stdout)) + "\n" + shorten(strings.TrimSpace(r.Stderr)))
 }
 
 // shorten keeps the end of a long text.
