@@ -4,7 +4,11 @@ go 1.26.8
 
 require github.com/shudl/shudl-assemble v0.0.0
 
-require github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
+require (
+	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
+	github.com/vishvananda/netlink v1.3.1 // indirect
+	github.com/vishvananda/netns v0.0.5 // indirect
+)
 
 require (
 	cloud.google.com/go/compute/metadata v0.9.1 // indirect

@@ -48,7 +48,7 @@ func (w *world) confines(ctx context.Context) error {
 			return err
 		}
 		if answer.Status.Allowed {
-			return fmt.Errorf("Patroni's account may %s %s/%s %s", no.Verb, no.Resource, no.Subresource, no.Name)
+			return fmt.Errorf("the account of Patroni may %s %s/%s %s", no.Verb, no.Resource, no.Subresource, no.Name)
 		}
 	}
 	return nil

@@ -168,13 +168,13 @@ func (w *world) writes(ctx context.Context) error {
 		return err
 	}
 	return within(ctx, patience, "the Service reaches the leader", func(ctx context.Context) (err error) {
-		w.writer, err = writes.Start(context.WithoutCancel(ctx), w.url(w.proxy.address))
+		w.writer, err = writes.Start(context.WithoutCancel(ctx), w.database(w.proxy.address))
 		return err
 	})
 }
 
-func (w *world) url(address string) string {
-	return "postgres://postgres:" + w.password + "@" + address + "/postgres?sslmode=disable&connect_timeout=2"
+func (w *world) database(address string) writes.Database {
+	return writes.Database{URL: "postgres://postgres:" + w.password + "@" + address + "/postgres?sslmode=disable&connect_timeout=2"}
 }
 
 // kept holds every member to the rows that were acknowledged.
@@ -186,7 +186,7 @@ func (w *world) kept(ctx context.Context) error {
 			return err
 		}
 		err = within(ctx, patience, "rows are on "+name, func(ctx context.Context) error {
-			lost, err := writes.Lost(ctx, w.url(p.address()+":5432"), acked)
+			lost, err := writes.Lost(ctx, w.database(p.address()+":5432"), acked)
 			if err == nil && lost > 0 {
 				err = fmt.Errorf("%d of %d acknowledged rows are missing", lost, len(acked))
 			}
