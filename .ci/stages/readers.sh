@@ -59,8 +59,14 @@ YML
     curl -fs "http://127.0.0.1:$port/v2/" >/dev/null && break
     sleep 0.2
   done
-  rc=0
-  "$@" || rc=$?
+  # `set -e` is off inside a tested command, so the status is taken apart.
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  rc=$?
+  set -e
   kill "$pid"
   wait "$pid" 2>/dev/null || true
   return "$rc"

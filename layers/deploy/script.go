@@ -27,7 +27,7 @@ SQL
 `
 
 // bucketScript makes the bucket, and a user who has that bucket and nothing
-// else; keys go by standard input.
+// else; keys go by standard input, and a second run changes nothing.
 const bucketScript = `until curl -fsS -o /dev/null http://{minio}:9000/minio/health/ready; do sleep 1; done
 { echo admin; cat /run/secrets/minio-password; } | mc -q alias set here http://{minio}:9000
 mc -q mb --ignore-existing here/lake
