@@ -84,22 +84,26 @@ func (p *publication) wasServed(d digest.Digest) bool {
 	return key != "" && p.served[d] != "" && p.served[d] == repo.mark(d)
 }
 
-// keepServed remembers the blobs that were read back now, or before.
+// keepServed remembers the blobs of the images that were read back now, or before.
 func (p *publication) keepServed() error {
 	repo, key := p.servedKey()
 	if key == "" {
 		return nil
 	}
+	readBack := map[digest.Digest]bool{}
+	for _, blob := range p.written.blobs {
+		readBack[blob.Digest] = true
+	}
 	now := map[digest.Digest]string{}
 	for _, img := range p.release.Images {
 		for _, blob := range img.Blobs {
-			if p.wasServed(blob.Digest) {
+			switch {
+			case readBack[blob.Digest]:
+				now[blob.Digest] = repo.mark(blob.Digest)
+			case p.wasServed(blob.Digest):
 				now[blob.Digest] = p.served[blob.Digest]
 			}
 		}
-	}
-	for _, blob := range p.written.blobs {
-		now[blob.Digest] = repo.mark(blob.Digest)
 	}
 	if maps.Equal(now, p.served) {
 		return nil
