@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/layers/verify/policy"
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // rebaseFlags are those of rebase beside what says how things are fetched.
@@ -75,15 +77,19 @@ func (a *app) rebaseImage(ctx context.Context, ref string, f rebaseFlags) error 
 	if err != nil {
 		return err
 	}
-	found, err := rebase.Find(ctx, ref, f.onto, rebase.Options{Rules: rules})
+	found, err := rebase.Find(ctx, ref, f.onto, rebase.Options{Rules: rules, Layers: f.policy != ""})
 	if err != nil {
 		return err
 	}
-	if found.Done() {
+	here, err := f.sameDestination(ref, dest)
+	if err != nil {
+		return err
+	}
+	if found.Done() && here {
 		a.sink.Say("%s stands on %s already: nothing to do", ref, f.onto)
 		return nil
 	}
-	a.distro, a.platforms, a.locked = string(found.Distro()), "all", true
+	a.distro, a.platforms, a.locked = string(found.Distro()), joined(found.Platforms()), true
 	w, err := a.start(ctx, []string{found.Ref().String()}, false)
 	if err != nil {
 		return err
@@ -113,6 +119,32 @@ func (f *rebaseFlags) destination(ref string) (publish.Destination, error) {
 	}
 	reference, err := publish.ParseReference(ref, publish.RegistryOptions{})
 	return reference.Destination, usage(err)
+}
+
+// sameDestination says whether the image is where it will be. The base must be
+// there too, or the result would not verify.
+func (f *rebaseFlags) sameDestination(ref string, dest publish.Destination) (bool, error) {
+	image, err := publish.ParseReference(ref, publish.RegistryOptions{})
+	if err != nil {
+		return false, usage(err)
+	}
+	base, err := publish.ParseReference(f.onto, publish.RegistryOptions{})
+	if err != nil {
+		return false, usage(err)
+	}
+	if base.Destination.String() != dest.String() {
+		return false, usage(fmt.Errorf("--onto %s: the image goes to %s, where its base must be too: push or copy it there first", f.onto, dest))
+	}
+	return image.Destination.String() == dest.String(), nil
+}
+
+// joined writes platforms as --platform takes them.
+func joined(platforms []recipes.Platform) string {
+	names := make([]string, 0, len(platforms))
+	for _, p := range platforms {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ",")
 }
 
 // rules say who may have signed what is rebased.

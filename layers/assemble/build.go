@@ -101,7 +101,11 @@ func (r *run) permit(ctx context.Context) error {
 	if r.Dest == nil {
 		return nil
 	}
-	_, err := r.permitted.do(func() (struct{}, error) { return struct{}{}, r.Dest.Check(ctx, r.names()) })
+	names := r.names()
+	if r.Rebase != nil {
+		names = names[len(names)-1:] // ancestors are not published
+	}
+	_, err := r.permitted.do(func() (struct{}, error) { return struct{}{}, r.Dest.Check(ctx, names) })
 	return err
 }
 

@@ -157,7 +157,9 @@ func (n *node) takeOver(ctx context.Context, t tree, entries []rootfs.Entry, old
 			return layers.Blob{}, err
 		}
 	}
-	if own.DiffID != old.DiffID {
+	// A blob that was packed here must be the published one, not only unpack to
+	// the same: else a push would give another digest.
+	if own.DiffID != old.DiffID || ok && (own.Digest != old.Digest || own.Size != old.Size || own.MediaType != old.MediaType) {
 		return layers.Blob{}, &OtherLayerError{n.image.Ref, n.image.Platform, t.name, old.DiffID, own.DiffID}
 	}
 	old.Uncompressed, old.Tree = own.Uncompressed, own.Tree

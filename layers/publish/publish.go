@@ -81,7 +81,7 @@ func (p *publication) whole(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return result, p.keepReceipt()
+	return result, p.keepReceipt(ctx)
 }
 
 type publication struct {

@@ -174,11 +174,17 @@ func (p *publication) receipt(tag string) (receipt, bool) {
 // void ends the receipts of all tags that may move now.
 func (p *publication) void() error { return p.setReceipt(receipt{}) }
 
-// keepReceipt keeps the receipt of a push that is finished.
-func (p *publication) keepReceipt() error {
+// keepReceipt keeps the receipt of a push that is finished, and none where
+// somebody else moved one of its tags meanwhile.
+func (p *publication) keepReceipt(ctx context.Context) error {
 	key := p.receiptKey()
 	if key == "" {
 		return nil
+	}
+	for _, tag := range p.release.Tags {
+		if d, err := p.repo.Resolve(ctx, tag); err != nil || d.Digest != p.result.Digest {
+			return ctx.Err()
+		}
 	}
 	repo := p.repo.(*registryRepository)
 	repo.mu.Lock()

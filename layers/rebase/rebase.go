@@ -25,6 +25,9 @@ import (
 type Options struct {
 	// Rules say who may have signed the image and the base.
 	Rules verify.Rules
+	// Layers has every layer of the image read and unpacked to its diffID:
+	// wanted where others than the one who signs now may have signed it.
+	Layers bool
 	// Registry says how registries are reached.
 	Registry publish.RegistryOptions
 }
@@ -60,7 +63,15 @@ func Find(ctx context.Context, ref, onto string, o Options) (*Image, error) {
 // verified verifies a reference and gives one by digest, which nobody moves
 // meanwhile.
 func verified(ctx context.Context, ref string, o Options, leaves bool) (string, error) {
-	report, err := verify.Verify(ctx, ref, verify.Options{Rules: o.Rules, Registry: o.Registry, NoChain: leaves})
+	rules := o.Rules
+	if leaves {
+		rules = func(destination, image string) (verify.Rule, error) {
+			r, err := o.Rules(destination, image)
+			r.Parents, r.MaxAge = nil, 0 // it is to leave its bases, perhaps because it is old
+			return r, err
+		}
+	}
+	report, err := verify.Verify(ctx, ref, verify.Options{Rules: rules, Registry: o.Registry, NoChain: leaves, Layers: leaves && o.Layers})
 	if err != nil {
 		return "", err
 	}

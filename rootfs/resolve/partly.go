@@ -62,6 +62,21 @@ func (j *job) some() error {
 	return nil
 }
 
+// holds says whether the old lock has images of a platform, whose indexes the
+// new one then needs.
+func (j *job) holds(p recipes.Platform) bool {
+	return slices.ContainsFunc(j.old.Images, func(i recipes.LockedImage) bool { return i.Platform == p })
+}
+
+// sameRelease refuses a partial refresh onto another release of the distro
+// without its base, which carries the release's number.
+func (j *job) sameRelease(l *recipes.Lock) error {
+	if !j.partly || l.Release == j.old.Release || slices.ContainsFunc(j.Only, func(r recipes.Ref) bool { return r.Name == j.distro.Base() }) {
+		return nil
+	}
+	return fmt.Errorf("%s is now %s, and the lock is of %s: refresh %s too", j.distro, l.Release, j.old.Release, j.distro.Base())
+}
+
 // hold checks that what was kept can stand on what was resolved anew: that the
 // same packages, and none beside them, are what its packages need.
 func (j *job) hold(ctx context.Context, l *recipes.Lock, worlds map[recipes.Platform]world) error {
@@ -114,6 +129,11 @@ func (j *job) holdImage(ctx context.Context, l *recipes.Lock, image *recipes.Ima
 		own := packagesOf(slices.DeleteFunc(slices.Clone(locked.Artifacts), func(a recipes.Artifact) bool { return a.Layer != layer.Name }))
 		if len(own) == 0 {
 			continue
+		}
+		for _, a := range own {
+			if slices.ContainsFunc(held, func(h recipes.Artifact) bool { return h.Name == a.Name }) {
+				return &StandsError{Image: image.Ref, Platform: image.Platform, Err: fmt.Errorf("package %s is now in an image that it stands on", a.Name)}
+			}
 		}
 		pinned := layer
 		pinned.Packages = nil

@@ -136,6 +136,9 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 	if err := join(l, worlds); err != nil {
 		return nil, err
 	}
+	if err := j.sameRelease(l); err != nil {
+		return nil, err
+	}
 	if err := j.fill(ctx, l, worlds); err != nil {
 		return nil, err
 	}
@@ -178,7 +181,7 @@ func (j *job) load(ctx context.Context, locked []recipes.LockedIndex) (map[recip
 	platforms := recipes.Platforms()
 	worlds := make([]world, len(platforms))
 	for i, p := range platforms {
-		if len(j.work[p]) == 0 {
+		if len(j.work[p]) == 0 && !(j.partly && j.holds(p)) {
 			continue
 		}
 		group.Go(func() (err error) {
