@@ -134,7 +134,11 @@ func (s service) lasting(c *composeService) {
 	for i, path := range s.image.Config.Volumes {
 		c.Volumes = append(c.Volumes, s.volume(i)+":"+path)
 	}
-	c.Healthcheck = &composeCheck{Interval: h.Interval.String(), Timeout: h.Timeout.String(), StartPeriod: h.StartPeriod.String(), Retries: h.Retries}
+	start := h.StartPeriod
+	if s.waits {
+		start = patience // what recovers from a crash is waited for; one that is healthy counts at once
+	}
+	c.Healthcheck = &composeCheck{Interval: h.Interval.String(), Timeout: h.Timeout.String(), StartPeriod: start.String(), Retries: h.Retries}
 	for _, word := range h.Test {
 		c.Healthcheck.Test = append(c.Healthcheck.Test, literal(word))
 	}
@@ -170,5 +174,5 @@ func composeNotes(all []service) string {
 	names := secretNames(all)
 	slices.Sort(names)
 	return "the services read their passwords from files beside the compose file, which are not made here; make them once:\n" +
-		"  mkdir -m 700 secrets && for s in " + strings.Join(names, " ") + "; do openssl rand -hex 24 >secrets/$s && chmod 444 secrets/$s; done"
+		"  mkdir -p -m 700 secrets && for s in " + strings.Join(names, " ") + "; do [ -e secrets/$s ] || { openssl rand -hex 24 >secrets/$s && chmod 444 secrets/$s; }; done"
 }

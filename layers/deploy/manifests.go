@@ -136,7 +136,8 @@ func find(all []service, name string) service {
 
 // secretNote says how the Secret is made that the objects refer to.
 func secretNote(o Options, keys []string) string {
-	text := fmt.Sprintf("the pods wait for the Secret %s, which is not among the manifests; after they are applied, make it once:\n"+
+	text := fmt.Sprintf("the pods wait for the Secret %s, which is not among the manifests; after they are applied, make it once "+
+		"(where it is there already, add the keys that it lacks by kubectl patch: a password of PostgreSQL that is made anew does not change the server's):\n"+
 		"  kubectl -n %s create secret generic %s", o.Secret, o.Namespace, o.Secret)
 	for _, key := range keys {
 		text += fmt.Sprintf(" --from-literal=%s=\"$(openssl rand -hex 24)\"", key)

@@ -27,7 +27,9 @@ func (s service) probes(c *corev1.Container) {
 		start = patience
 	}
 	c.StartupProbe = execProbe(h, seconds(start)/seconds(h.Interval)+retries)
-	c.ReadinessProbe = execProbe(h, retries)
+	if s.beside == "" { // a sidecar that fails must not take its pod's server from its Service
+		c.ReadinessProbe = execProbe(h, retries)
+	}
 	if s.ready != nil {
 		c.ReadinessProbe.ProbeHandler = corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: s.ready.path, Port: intstr.FromString(s.ready.port)}}
 	}

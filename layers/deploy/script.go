@@ -36,5 +36,5 @@ cat >/tmp/policy.json <<'JSON'
 JSON
 mc -q admin policy create here lake /tmp/policy.json
 { echo lake; cat /run/secrets/lake-password; } | mc -q admin user add here
-mc -q admin policy attach here lake --user lake || mc admin user info here lake | grep -q lake$
+mc -q admin policy attach here lake --user lake || mc admin user info here lake | grep -qx "PolicyName: lake"
 `

@@ -132,7 +132,9 @@ func lake() []part {
 				{Name: "SPARK_DRIVER_MEMORY", Value: "768m"}, {Name: "SPARK_EXECUTOR_MEMORY", Value: "768m"}}},
 		{name: "spark-worker", image: "spark", args: []string{"worker"}, memory: 2048, tmp: 256, json: true, needs: []string{"spark-master"},
 			ports: []port{{name: "http", number: 8081}, {from: engines}},
-			env: []recipes.Variable{master, {Name: "SPARK_DAEMON_MEMORY", Value: "384m"}, {Name: "SPARK_WORKER_MEMORY", Value: "1g"}, {Name: "SPARK_WORKER_CORES", Value: "2"},
+			// A master that comes back has another address: the worker asks for it
+			// by its name, not where it was.
+			env: []recipes.Variable{master, {Name: "SPARK_WORKER_OPTS", Value: "-Dspark.worker.preferConfiguredMasterAddress=true"}, {Name: "SPARK_DAEMON_MEMORY", Value: "384m"}, {Name: "SPARK_WORKER_MEMORY", Value: "1g"}, {Name: "SPARK_WORKER_CORES", Value: "2"},
 				{Name: "SPARK_LOCAL_DIRS", Value: "/opt/spark/work-dir"}}},
 	}
 }

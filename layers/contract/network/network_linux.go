@@ -33,8 +33,8 @@ type port struct {
 // New makes the bridge and the namespaces of all containers. Programs are
 // names that stand for the namespace of the caller, who must be allowed to
 // change its network: capabilities(7), CAP_NET_ADMIN and CAP_SYS_ADMIN.
-func New(programs, containers []string) (n *Network, err error) {
-	n = &Network{ports: map[string]*port{}, bridge: &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName}}}
+func New(programs, containers []string) (_ *Network, err error) {
+	n := &Network{ports: map[string]*port{}, bridge: &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName}}}
 	if n.Names, err = name(programs, containers); err != nil {
 		return nil, err
 	}
