@@ -88,11 +88,7 @@ func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob
 }
 
 func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
-	members, err := arrange(entries)
-	if err != nil {
-		return Blob{}, err
-	}
-	tree, err := storeTree(ctx, s, entries)
+	members, tree, err := prepare(ctx, s, entries)
 	if err != nil {
 		return Blob{}, err
 	}
@@ -107,4 +103,14 @@ func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Option
 	blob := Blob{DiffID: diffID, Uncompressed: size, MediaType: o.Compression.MediaType(), Tree: tree}
 	blob.Digest, blob.Size, err = out.Commit("")
 	return blob, err
+}
+
+// prepare brings entries into the order of the stream, and keeps their list.
+func prepare(ctx context.Context, s *fetch.Store, entries []rootfs.Entry) ([]member, recipes.Digest, error) {
+	members, err := arrange(entries)
+	if err != nil {
+		return nil, "", err
+	}
+	tree, err := storeTree(ctx, s, entries)
+	return members, tree, err
 }

@@ -25,24 +25,15 @@ func Measure(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Bl
 }
 
 func measure(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
-	members, err := arrange(entries)
-	if err != nil {
-		return Blob{}, err
-	}
-	tree, err := storeTree(ctx, s, entries)
+	members, tree, err := prepare(ctx, s, entries)
 	if err != nil {
 		return Blob{}, err
 	}
 	sum := counter{hash: sha256.New()}
 	tar := newTarWriter(&sum, o)
 	for _, m := range members {
-		for _, e := range m.entries {
-			if err := ctx.Err(); err != nil {
-				return Blob{}, err
-			}
-			if err := tar.entry(ctx, e); err != nil {
-				return Blob{}, err
-			}
+		if err := tar.member(ctx, m); err != nil {
+			return Blob{}, err
 		}
 	}
 	if err := tar.trailer(); err != nil {

@@ -131,10 +131,8 @@ func (c *chunker) members(members []member) error {
 	tar := newTarWriter(c, c.opt)
 	for _, m := range members {
 		c.cheap = m.cheap
-		for _, e := range m.entries {
-			if err := tar.entry(c.ctx, e); err != nil {
-				return err
-			}
+		if err := tar.member(c.ctx, m); err != nil {
+			return err
 		}
 		c.cut()
 	}

@@ -45,6 +45,19 @@ func (t *tarWriter) trailer() error {
 	return err
 }
 
+// member writes the entries of a member.
+func (t *tarWriter) member(ctx context.Context, m member) error {
+	for _, e := range m.entries {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := t.entry(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // entry writes one entry with its content.
 func (t *tarWriter) entry(ctx context.Context, e rootfs.Entry) error {
 	if _, err := t.w.Write(header(e, t.time(e))); err != nil {

@@ -121,7 +121,7 @@ func (l *linker) findHelper(c *Container, d Distro) {
 		return
 	}
 	for _, image := range l.order {
-		if image.Name == c.Image.Name && (image.Stream == c.Image.Stream || c.Image.Stream == "" && image.Default) {
+		if image.Is(c.Image) {
 			c.Image = image.Ref
 			return
 		}
@@ -225,7 +225,7 @@ func (s *Set) Image(ref Ref, d Distro, p Platform) (*Image, error) {
 	}
 	var streams []string
 	for _, image := range images {
-		if image.Ref == ref || image.Name == ref.Name && ref.Stream == "" && image.Default {
+		if image.Is(ref) {
 			return image, nil
 		}
 		if image.Name == ref.Name {

@@ -64,6 +64,12 @@ type Image struct {
 	Digest Digest `json:"-"`
 }
 
+// Is says whether a reference means the image; without a stream it means the
+// default one.
+func (i *Image) Is(ref Ref) bool {
+	return i.Ref == ref || i.Name == ref.Name && ref.Stream == "" && i.Default
+}
+
 // Layer is one content layer and the sources that fill it.
 type Layer struct {
 	Name string

@@ -65,7 +65,7 @@ func (a *app) rebaseImage(ctx context.Context, ref string, f rebaseFlags) error 
 	if err != nil {
 		return err
 	}
-	dest, err := f.destination(ref)
+	dest, here, err := f.destination(ref)
 	if err != nil {
 		return err
 	}
@@ -78,10 +78,6 @@ func (a *app) rebaseImage(ctx context.Context, ref string, f rebaseFlags) error 
 		return err
 	}
 	found, err := rebase.Find(ctx, ref, f.onto, rebase.Options{Rules: rules, Layers: f.policy != ""})
-	if err != nil {
-		return err
-	}
-	here, err := f.sameDestination(ref, dest)
 	if err != nil {
 		return err
 	}
@@ -111,31 +107,27 @@ func (a *app) rebaseImage(ctx context.Context, ref string, f rebaseFlags) error 
 	return write(result)
 }
 
-// destination is where the image is, unless --to says otherwise.
-func (f *rebaseFlags) destination(ref string) (publish.Destination, error) {
-	if f.to != "" {
-		dest, err := publish.ParseDestination(f.to, publish.RegistryOptions{})
-		return dest, usage(err)
-	}
-	reference, err := publish.ParseReference(ref, publish.RegistryOptions{})
-	return reference.Destination, usage(err)
-}
-
-// sameDestination says whether the image is where it will be. The base must be
-// there too, or the result would not verify.
-func (f *rebaseFlags) sameDestination(ref string, dest publish.Destination) (bool, error) {
+// destination is where the image is, unless --to says otherwise: here says
+// which. The base must be there too, or the result would not verify.
+func (f *rebaseFlags) destination(ref string) (dest publish.Destination, here bool, err error) {
 	image, err := publish.ParseReference(ref, publish.RegistryOptions{})
 	if err != nil {
-		return false, usage(err)
+		return nil, false, usage(err)
 	}
 	base, err := publish.ParseReference(f.onto, publish.RegistryOptions{})
 	if err != nil {
-		return false, usage(err)
+		return nil, false, usage(err)
+	}
+	dest = image.Destination
+	if f.to != "" {
+		if dest, err = publish.ParseDestination(f.to, publish.RegistryOptions{}); err != nil {
+			return nil, false, usage(err)
+		}
 	}
 	if base.Destination.String() != dest.String() {
-		return false, usage(fmt.Errorf("--onto %s: the image goes to %s, where its base must be too: push or copy it there first", f.onto, dest))
+		return nil, false, usage(fmt.Errorf("--onto %s: the image goes to %s, where its base must be too: push or copy it there first", f.onto, dest))
 	}
-	return image.Destination.String() == dest.String(), nil
+	return dest, image.Destination.String() == dest.String(), nil
 }
 
 // joined writes platforms as --platform takes them.

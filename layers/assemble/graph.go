@@ -233,7 +233,7 @@ func (r *run) platforms(ref recipes.Ref) []*node {
 	var nodes []*node
 	for _, p := range r.Platforms {
 		for _, n := range r.nodes {
-			if n.image.Platform == p && (n.image.Ref == ref || n.image.Name == ref.Name && ref.Stream == "" && n.image.Default) {
+			if n.image.Platform == p && n.image.Is(ref) {
 				nodes = append(nodes, n)
 			}
 		}

@@ -18,21 +18,14 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 			return Image{}, err
 		}
 	}
-	if r.Dest != nil && r.Test == nil {
-		result, release, err := r.release(nodes)
-		if err != nil {
+	if r.Test != nil {
+		if err := wait(ctx, before); err != nil {
 			return Image{}, err
 		}
-		if done, ok := publish.Unchanged(ctx, r.Dest, release, r.publishOptions()); ok {
-			return result.published(done), nil
-		}
-	}
-	if err := wait(ctx, before); err != nil {
-		return Image{}, err
-	}
-	for _, n := range nodes {
-		if err := n.test(ctx); err != nil {
-			return Image{}, err
+		for _, n := range nodes {
+			if err := n.test(ctx); err != nil {
+				return Image{}, err
+			}
 		}
 	}
 	result, release, err := r.release(nodes)
@@ -42,7 +35,16 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 	if err != nil || r.Dest == nil {
 		return result, err
 	}
-	done, err := publish.Publish(ctx, r.Dest, release, r.publishOptions())
+	options := r.publishOptions()
+	if r.Test == nil {
+		if done, ok := publish.Unchanged(ctx, r.Dest, release, options); ok {
+			return result.published(done), nil
+		}
+		if err := wait(ctx, before); err != nil {
+			return Image{}, err
+		}
+	}
+	done, err := publish.Publish(ctx, r.Dest, release, options)
 	if err != nil {
 		return Image{}, err
 	}

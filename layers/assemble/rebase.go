@@ -81,8 +81,7 @@ func (e *OtherLayerError) Is(target error) bool { return target == image.ErrOthe
 
 // last says whether the node is what the run is for.
 func (n *node) last() bool {
-	last := n.run.Refs[len(n.run.Refs)-1]
-	return n.image.Ref == last || n.image.Name == last.Name && last.Stream == "" && n.image.Default
+	return n.image.Is(n.run.Refs[len(n.run.Refs)-1])
 }
 
 // rebase makes the image of its published content layers.

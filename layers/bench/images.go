@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -121,18 +122,18 @@ func againContenders(ctx context.Context, s settings, dir string) ([]contender, 
 
 // listing is every file of a folder with its size and time.
 func listing(dir string) (string, error) {
-	var text string
+	var text strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
 		if err == nil {
-			text += fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano())
+			fmt.Fprintln(&text, path, info.Size(), info.ModTime().UnixNano())
 		}
 		return err
 	})
-	return text, err
+	return text.String(), err
 }
 
 func layersContenders(ctx context.Context, s settings, dir string) ([]contender, error) {

@@ -16,8 +16,8 @@ import (
 
 // machine is what this machine does at best, in bytes a second of one core.
 type machine struct {
-	cores                     int
-	read, hash, gzip, gunzip_ float64
+	cores                    int
+	read, hash, gzip, gunzip float64
 }
 
 // measureMachine takes each figure from the same files as the first row.
@@ -54,7 +54,7 @@ func measureMachine(ctx context.Context, s settings) (machine, error) {
 		}
 		return w.Close()
 	})
-	m.gunzip_ = rate(len(data), func() error {
+	m.gunzip = rate(len(data), func() error {
 		r, err := gzip.NewReader(bytes.NewReader(packed.Bytes()))
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func rate(bytes int, work func() error) float64 {
 
 func (m machine) String() string {
 	return fmt.Sprintf("%d cores; of one core, MB/s: read %.0f, sha256 %.0f, gzip level 6 %.0f, gunzip %.0f",
-		m.cores, m.read/1e6, m.hash/1e6, m.gzip/1e6, m.gunzip_/1e6)
+		m.cores, m.read/1e6, m.hash/1e6, m.gzip/1e6, m.gunzip/1e6)
 }
 
 // packing is the least time for a layer: every byte read, hashed and

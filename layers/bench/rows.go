@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -120,7 +121,7 @@ func buildah(dir, tree, out string) contender {
 	script := `set -e; b="buildah $1"; c=$($b from scratch); $b add --quiet $c "$2" / >/dev/null; $b commit --quiet --disable-compression=false $c "oci:$3:x" >/dev/null`
 	return contender{
 		name: "buildah from scratch, add, commit", dir: dir,
-		args: []string{"sh", "-c", script, "sh", join(store), tree, out},
+		args: []string{"sh", "-c", script, "sh", strings.Join(store, " "), tree, out},
 		before: func(context.Context) error {
 			for _, d := range []string{out, filepath.Join(dir, "buildah"), filepath.Join(dir, "buildah-run")} {
 				if err := remove(d); err != nil {
@@ -172,14 +173,6 @@ func removeAll(dirs ...string) error {
 		}
 	}
 	return nil
-}
-
-func join(words []string) string {
-	var text string
-	for _, w := range words {
-		text += w + " "
-	}
-	return text
 }
 
 func write(path, text string) error {

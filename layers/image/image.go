@@ -119,7 +119,7 @@ func (in Input) check() error {
 		return fmt.Errorf("it is a base and has a parent, %s", in.Parent.Image.Ref)
 	case from != nil && in.Parent == nil:
 		return fmt.Errorf("its parent %s is missing", from)
-	case from != nil && !names(*from, in.Parent.Image):
+	case from != nil && !in.Parent.Image.Is(*from):
 		return fmt.Errorf("its parent is %s, not %s", from, in.Parent.Image.Ref)
 	case from != nil && in.Parent.Platform != in.Image.Platform:
 		return fmt.Errorf("its parent is for %s", in.Parent.Platform)
@@ -127,12 +127,6 @@ func (in Input) check() error {
 		return errors.New("a base without layers")
 	}
 	return nil
-}
-
-// names says whether a reference means an image; without a stream it means
-// the default one.
-func names(ref recipes.Ref, i *recipes.Image) bool {
-	return ref == i.Ref || ref.Name == i.Name && ref.Stream == "" && i.Default
 }
 
 // Size is the sum of the compressed layers, the parent's included, in bytes.

@@ -96,22 +96,11 @@ func (j *job) decideImage(ctx context.Context, l *recipes.Lock, image *recipes.I
 	if err != nil {
 		return nil, err
 	}
-	ancestors, err := l.Chain(chain[:len(chain)-1])
+	held, below, err := standsOn(ctx, l, chain[:len(chain)-1], w)
 	if err != nil {
 		return nil, err
 	}
 	r := &result{image: image, chain: chain, world: w}
-	var held []recipes.Artifact
-	for _, a := range ancestors {
-		held = append(held, packagesOf(a.Artifacts)...)
-	}
-	if err := w.learn(ctx, held); err != nil {
-		return nil, err
-	}
-	below, err := inherited(l, chain[:len(chain)-1])
-	if err != nil {
-		return nil, err
-	}
 	for _, layer := range image.Layers {
 		added, own, err := j.decideLayer(ctx, r, layer, held, below)
 		if err != nil {
@@ -126,6 +115,23 @@ func (j *job) decideImage(ctx context.Context, l *recipes.Lock, image *recipes.I
 	}
 	r.target = func() (pypi.Target, error) { return pypi.TargetOf(j.distro, image.Platform, held) }
 	return r, nil
+}
+
+// standsOn gives the packages of an image's ancestors, which the world then
+// knows, and their roots.
+func standsOn(ctx context.Context, l *recipes.Lock, ancestors []*recipes.Image, w world) (held []recipes.Artifact, below []root, err error) {
+	locked, err := l.Chain(ancestors)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range locked {
+		held = append(held, packagesOf(a.Artifacts)...)
+	}
+	if err := w.learn(ctx, held); err != nil {
+		return nil, nil, err
+	}
+	below, err = inherited(l, ancestors)
+	return held, below, err
 }
 
 // decideLayer finds the root tarballs and the packages of one layer.

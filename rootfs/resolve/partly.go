@@ -110,19 +110,11 @@ func (j *job) holdImage(ctx context.Context, l *recipes.Lock, image *recipes.Ima
 	if !slices.ContainsFunc(above, func(i *recipes.Image) bool { return slices.Contains(j.work[image.Platform], i.Ref) }) {
 		return nil
 	}
-	ancestors, err := l.Chain(above)
+	held, below, err := standsOn(ctx, l, above, w)
 	if err != nil {
 		return err
 	}
-	var held []recipes.Artifact
-	for _, a := range ancestors {
-		held = append(held, packagesOf(a.Artifacts)...)
-	}
-	below, err := inherited(l, above)
-	if err != nil {
-		return err
-	}
-	if err := w.learn(ctx, append(slices.Clone(held), packagesOf(locked.Artifacts)...)); err != nil {
+	if err := w.learn(ctx, packagesOf(locked.Artifacts)); err != nil {
 		return err
 	}
 	for _, layer := range image.Layers {
