@@ -48,7 +48,7 @@ func (i *Image) BuildID(l *Lock, parent string, extra ...string) (string, error)
 		Golden             Digest
 		Go, Parent         string
 		Extra              []string
-	}{FormatVersion, l.Format, i.Digest, locked.Artifacts, l.Date.UTC(), l.Release, l.Encoder, l.EncoderGolden, "", parent, extra}
+	}{FormatVersion, l.Format, i.Digest, locked.Artifacts, l.Resolved(*locked).UTC(), l.Release, l.Encoder, l.EncoderGolden, "", parent, extra}
 	if slices.ContainsFunc(locked.Artifacts, func(a Artifact) bool { return a.Kind == KindGo }) {
 		inputs.Go = l.Go
 	}

@@ -19,7 +19,8 @@ type Lock struct {
 	Format  int    `json:"format"`
 	Distro  Distro `json:"distro"`
 	Release string `json:"release"` // the distro's own release: 13.8, v3.24
-	// Date is the date of the newest index, and the date of the images.
+	// Date is the date of the newest index, and that of every image that has
+	// none of its own.
 	Date time.Time `json:"date"`
 	// Encoder names the compressor and the digest of its golden stream.
 	Encoder       string `json:"encoder"`
@@ -47,6 +48,9 @@ type LockedImage struct {
 	// resolved (Image.Sources): another one means that it is out of date.
 	Sources   Digest
 	Artifacts []Artifact // in the order of the layers, then by kind and name
+	// Date is that of the newest index which this was resolved from; zero is
+	// the lock's. An image has one that was kept while others were refreshed.
+	Date time.Time
 }
 
 // Kind says how an artefact is laid out.
@@ -105,6 +109,39 @@ func (l *Lock) Chain(images []*Image) ([]LockedImage, error) {
 		chain = append(chain, *locked)
 	}
 	return chain, nil
+}
+
+// Resolved is the date of the indexes that an image was resolved from.
+func (l *Lock) Resolved(image LockedImage) time.Time {
+	if image.Date.IsZero() {
+		return l.Date
+	}
+	return image.Date
+}
+
+// DateOf is the date that an image has: the newest that it or one of its
+// ancestors was resolved at.
+func (l *Lock) DateOf(chain []LockedImage) time.Time {
+	var date time.Time
+	for _, image := range chain {
+		if resolved := l.Resolved(image); resolved.After(date) {
+			date = resolved
+		}
+	}
+	return date
+}
+
+// Dates are those that images were resolved at, the newest first: at one of
+// them the distro's archives had each package.
+func (l *Lock) Dates() []time.Time {
+	dates := []time.Time{l.Date.UTC()}
+	for _, image := range l.Images {
+		if !image.Date.IsZero() {
+			dates = append(dates, image.Date.UTC())
+		}
+	}
+	slices.SortFunc(dates, func(a, b time.Time) int { return b.Compare(a) })
+	return slices.Compact(dates)
 }
 
 // Put adds or replaces what is locked for an image.

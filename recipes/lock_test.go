@@ -24,7 +24,7 @@ func sample(t testing.TB) *Lock {
 	l := &Lock{Format: LockFormat, Distro: Debian, Release: "13.8", Date: date, Encoder: "gzip klauspost/compress 1.20.3 level 6",
 		EncoderGolden: one, Go: "go1.26.8",
 		Indexes: []LockedIndex{{Archive: "debian", Path: "dists/trixie/main/binary-amd64/Packages.xz", SHA256: two, Size: 9, Date: date}}}
-	l.Put(LockedImage{Ref{Name: "tools"}, LinuxAMD64, two, []Artifact{
+	l.Put(LockedImage{Ref: Ref{Name: "tools"}, Platform: LinuxAMD64, Sources: two, Artifacts: []Artifact{
 		{Layer: "sources", Kind: KindGo, Name: "github.com/minio/mc", Version: "v0.0.0-2025", PURL: "pkg:golang/github.com/minio/mc@v0.0.0-2025", Size: 1,
 			SHA256: one, Checksum: "h1:3kYH+/Vn==", License: "AGPL-3.0-only", Archive: "go", Path: "github.com/minio/mc/@v/v0.0.0-2025.zip"},
 		{Layer: "sources", Kind: KindMaven, Name: "org.example:app:runner@jar", Version: "1.0", PURL: "pkg:maven/org.example/app@1.0?classifier=runner&type=jar", Size: 2,
@@ -32,7 +32,7 @@ func sample(t testing.TB) *Lock {
 		{Layer: "sources", Kind: KindPyPI, Name: "patroni", Version: "4.1.5", PURL: "pkg:pypi/patroni@4.1.5", Size: 3, SHA256: two, Archive: "pypi", Path: "packages/aa/bb/patroni.whl"},
 		{Layer: "sources", Kind: KindTarball, Name: "jq", Version: "1.8", PURL: "pkg:generic/jq@1.8", Size: 4, SHA256: two, URL: "https://github.com/jq.tgz"},
 	}})
-	l.Put(LockedImage{Ref{Name: "base-debian"}, LinuxAMD64, image.Sources(), []Artifact{
+	l.Put(LockedImage{Ref: Ref{Name: "base-debian"}, Platform: LinuxAMD64, Sources: image.Sources(), Artifacts: []Artifact{
 		{Layer: "root", Kind: KindDeb, Name: "libstdc++6", Version: "1:14.2.0-19+deb13u1", PURL: "pkg:deb/debian/libstdc%2B%2B6@14.2.0-19?arch=amd64&epoch=1",
 			Size: 5, SHA256: one, License: "GPL-3.0-only <with exception>", Origin: "gcc-14", Archive: "debian", Path: "pool/main/g/gcc-14/libstdc++6_14.2.0-19_amd64.deb"},
 	}})
@@ -58,6 +58,54 @@ func TestLockGolden(t *testing.T) {
 	if again := written(t, l); again != text {
 		t.Errorf("written again:\n%s", again)
 	}
+}
+
+// An image that was kept while others were refreshed has a date of its own; a
+// lock in which none has is as it was.
+func TestLockWithDates(t *testing.T) {
+	l := sample(t)
+	tools, base := Ref{Name: "tools"}, Ref{Name: "base-debian"}
+	kept := l.Date
+	if got := l.Dates(); len(got) != 1 || !got[0].Equal(kept) {
+		t.Errorf("dates %v", got)
+	}
+	image := &Image{Ref: tools, Platform: LinuxAMD64}
+	id := buildID(t, image, l)
+	locked, _ := l.Image(tools, LinuxAMD64)
+	locked.Date = kept
+	l.Date = kept.Add(48 * time.Hour)
+	if buildID(t, image, l) != id {
+		t.Error("the build id of an image moved with the date of others")
+	}
+	text := written(t, l)
+	want := `{"image":"tools","platform":"linux/amd64","date":"2026-11-20T08:09:10Z","sources":`
+	if !strings.Contains(text, want) || strings.Count(text, `"platform":"linux/amd64","date"`) != 1 {
+		t.Errorf("%s is not there, or not alone:\n%s", want, text)
+	}
+	again, err := ReadLock(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Dates(); len(got) != 2 || !got[0].Equal(l.Date) || !got[1].Equal(kept) {
+		t.Errorf("dates %v", got)
+	}
+	other, _ := again.Image(tools, LinuxAMD64)
+	below, _ := again.Image(base, LinuxAMD64)
+	if got := again.DateOf([]LockedImage{*other}); !got.Equal(kept) {
+		t.Errorf("alone it is of %s", got)
+	}
+	if got := again.DateOf([]LockedImage{*below, *other}); !got.Equal(l.Date) {
+		t.Errorf("on a newer base it is of %s", got)
+	}
+}
+
+func buildID(t *testing.T, image *Image, l *Lock) string {
+	t.Helper()
+	id, err := image.BuildID(l, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestLockRefuses(t *testing.T) {
@@ -90,6 +138,8 @@ func TestLockRefuses(t *testing.T) {
 		{"image twice", `"image":"tools"`, `"image":"base-debian"`, "stands twice"},
 		{"control character", `"origin":"gcc-14"`, `"origin":"gcc\u0007"`, "control character"},
 		{"missing purl", `"purl":"pkg:pypi/patroni@4.1.5"`, `"purl":""`, "bad purl"},
+		{"date of an image at a wrong place", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","date":"2026-11-20T08:09:10Z","platform":"linux/amd64"`, "line 16: not as it is written"},
+		{"date of an image that is none", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","platform":"linux/amd64","date":"0001-01-01T00:00:00Z"`, "line 16: not as it is written"},
 		{"bad Go version", `"go1.26.8"`, `"1.26"`, "bad Go version"},
 	}
 	for _, test := range tests {

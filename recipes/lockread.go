@@ -77,7 +77,7 @@ func firstDifference(a, b []byte) int {
 	return 1 + bytes.Count(a[:at], []byte("\n"))
 }
 
-// UnmarshalJSON reads the three keys and the artefacts of a locked image.
+// UnmarshalJSON reads the keys and the artefacts of a locked image.
 func (i *LockedImage) UnmarshalJSON(data []byte) error {
 	var raw struct {
 		lockedHead
@@ -92,7 +92,7 @@ func (i *LockedImage) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	*i = LockedImage{Ref: ref, Platform: raw.Platform, Sources: raw.Sources, Artifacts: raw.Artifacts}
+	*i = LockedImage{Ref: ref, Platform: raw.Platform, Sources: raw.Sources, Artifacts: raw.Artifacts, Date: raw.Date}
 	return nil
 }
 

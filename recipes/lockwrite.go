@@ -5,15 +5,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/google/renameio/v2"
 )
 
 // lockedHead is the line that begins a locked image.
 type lockedHead struct {
-	Image    string   `json:"image"`
-	Platform Platform `json:"platform"`
-	Sources  Digest   `json:"sources"`
+	Image    string    `json:"image"`
+	Platform Platform  `json:"platform"`
+	Date     time.Time `json:"date,omitzero"`
+	Sources  Digest    `json:"sources"`
 }
 
 // Write writes the lock as JSON, one artefact a line, so that a change of one
@@ -39,7 +41,7 @@ func (l *Lock) Write(w io.Writer) error {
 	out.text("\n  ],\n  \"images\": [")
 	for i, image := range l.Images {
 		out.item(i, "    ")
-		head := out.encode(lockedHead{image.Ref.String(), image.Platform, image.Sources})
+		head := out.encode(lockedHead{image.Ref.String(), image.Platform, image.Date.UTC(), image.Sources})
 		out.text(string(bytes.TrimSuffix(head, []byte("}"))) + ",\"artifacts\":[")
 		for j, artifact := range image.Artifacts {
 			out.item(j, "      ")

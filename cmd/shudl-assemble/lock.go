@@ -21,7 +21,7 @@ func (a *app) lock() *cobra.Command {
 		Short: "Write what is missing into the lock",
 		Long: "lock resolves what the recipes ask for and the lock does not hold, for all images of the distro,\n" +
 			"against the indexes that the lock was resolved from. --refresh resolves everything against today's\n" +
-			"indexes, or only the images named: the others stay as they are locked, and it is refused where they\n" +
+			"indexes, or only the images named: the others stay as they are locked, with their date, and it is refused where they\n" +
 			"could not stand on what moved (so `lock --refresh base` takes a fix in the base alone, and `rebase`\n" +
 			"brings it to the services). What moved is printed.",
 		ValidArgsFunction: a.completeImages,
@@ -45,7 +45,8 @@ func (a *app) lock() *cobra.Command {
 				if o.Only, err = w.named(args); err != nil {
 					return err
 				}
-				o.Go = w.resolveOptions().Go // programs that stay are of the old one
+				kept := w.resolveOptions()
+				o.Go, o.Kept = kept.Go, kept.Fetcher // programs and packages that stay are of the old one
 			}
 			result, err := resolve.Lock(cmd.Context(), w.set, w.old, w.distro, o)
 			if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/resolve"
 )
 
-// snapshotLag is how long after the date of the newest index Debian's
+// snapshotLag is how long after the date of an index Debian's
 // snapshot service surely has what the index names.
 const snapshotLag = 12 * time.Hour
 
@@ -109,11 +109,15 @@ func (a *app) discover(ctx context.Context) (fetch.Mirrors, error) {
 	return mirrors, usage(err)
 }
 
-// fetcher fetches with a lock's date in mind: nil for none.
+// fetcher fetches with a lock's dates in mind: nil for none.
 func (w *work) fetcher(lock *recipes.Lock) *fetch.Fetcher {
 	mirrors := w.mirrors
-	if lock != nil && !lock.Date.IsZero() {
-		mirrors = mirrors.WithSnapshot(lock.Date.Add(snapshotLag))
+	if lock != nil {
+		var dates []time.Time
+		for _, date := range lock.Dates() {
+			dates = append(dates, date.Add(snapshotLag))
+		}
+		mirrors = mirrors.WithSnapshot(dates...)
 	}
 	return &fetch.Fetcher{
 		Store: w.store, Mirrors: mirrors, Bundle: w.bundle, Offline: w.app.offline, Jobs: w.app.jobs,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -335,5 +336,37 @@ func TestSourceDateIsTheOneDate(t *testing.T) {
 	plain := mustRun(t, options(t, nil))
 	if plain.Images[0].Tags[0] == r.Images[0].Tags[0] {
 		t.Error("one tag for two dates")
+	}
+}
+
+// A refresh of one image moves the date of the lock, and neither digest nor
+// tag of what does not stand on it.
+func TestDateOfTheImagesThatWereKept(t *testing.T) {
+	before := options(t, nil)
+	old := mustRun(t, before)
+	refreshed := func(kept string) Result {
+		o := options(t, nil)
+		o.Lock.Date = before.Lock.Date.Add(48 * time.Hour)
+		for i := range o.Lock.Images {
+			if o.Lock.Images[i].Ref.Name == kept {
+				o.Lock.Images[i].Date = before.Lock.Date
+			}
+		}
+		r := mustRun(t, o)
+		m := readManifest(t, filepath.Join(o.Dest.(*publish.Layout).Dir(), "service"), r.Images[1].Digest)
+		if got := m.Annotations[ocispec.AnnotationCreated]; got != "2026-11-22T00:00:00Z" {
+			t.Errorf("%s kept: the service is of %s", kept, got)
+		}
+		return r
+	}
+	r := refreshed("base-debian")
+	if r.Images[0].Digest != old.Images[0].Digest || !slices.Equal(r.Images[0].Tags, old.Images[0].Tags) {
+		t.Errorf("the base moved with the service: %s %v", r.Images[0].Digest, r.Images[0].Tags)
+	}
+	if r.Images[1].Digest == old.Images[1].Digest || slices.Equal(r.Images[1].Tags, old.Images[1].Tags) {
+		t.Error("the service did not move")
+	}
+	if r = refreshed("service"); r.Images[0].Digest == old.Images[0].Digest || r.Images[1].Digest == old.Images[1].Digest {
+		t.Error("the service did not move with its base")
 	}
 }

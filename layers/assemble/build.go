@@ -74,7 +74,7 @@ func (n *node) join(ctx context.Context) error {
 	var err error
 	n.built, err = image.Build(image.Input{
 		Image: n.image, Parent: parent, Layers: n.record.Own,
-		Version: n.version, BuildID: n.buildID, Created: n.run.created(),
+		Version: n.version, BuildID: n.buildID, Created: n.created(),
 	})
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (n *node) pack(ctx context.Context, layer packing) error {
 // layer packs one layer, unless the same entries were packed before.
 func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error) {
 	r := n.run
-	key := r.layerKey(entries)
+	key := n.layerKey(entries)
 	if b, ok := layers.Cached(r.Store, key); ok {
 		return b, nil
 	}
@@ -201,14 +201,15 @@ func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layer
 	return b, layers.Keep(r.Store, key, b)
 }
 
-func (r *run) layerKey(entries []rootfs.Entry) string {
-	return layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate})
+func (n *node) layerKey(entries []rootfs.Entry) string {
+	r := n.run
+	return layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: n.date, SourceDate: r.SourceDate})
 }
 
 func (n *node) layerOptions(t tree) layers.Options {
 	r := n.run
 	return layers.Options{
-		Compression: r.Compression, Epoch: r.Lock.Date, SourceDate: r.SourceDate,
+		Compression: r.Compression, Epoch: n.date, SourceDate: r.SourceDate,
 		Name: n.image.Ref.String() + "/" + t.name, Pool: r.pool, Progress: r.Progress,
 	}
 }

@@ -38,7 +38,7 @@ type handed struct {
 
 // load takes the image from where another run put it.
 func (n *node) load(ctx context.Context) error {
-	in := image.Input{Image: n.image, Version: n.version, BuildID: n.buildID, Created: n.run.created()}
+	in := image.Input{Image: n.image, Version: n.version, BuildID: n.buildID, Created: n.created()}
 	if n.parent != nil {
 		if err := n.parent.wait(ctx); err != nil {
 			return err

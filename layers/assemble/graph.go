@@ -47,8 +47,9 @@ type node struct {
 	parent  *node
 	version string
 	buildID string
-	key     string // digest of all inputs, the parent's included
-	vex     []byte // OpenVEX document; nil where there is none
+	date    time.Time // of the newest index that it or an ancestor was resolved from
+	key     string    // digest of all inputs, the parent's included
+	vex     []byte    // OpenVEX document; nil where there is none
 
 	done   chan struct{} // closed when built or failed
 	err    error         // why it failed; read after done
@@ -101,7 +102,7 @@ func (r *run) add(ref recipes.Ref, p recipes.Platform) error {
 	if err != nil {
 		return err
 	}
-	n := &node{run: r, image: chain[len(chain)-1], locked: &locked[len(locked)-1], done: make(chan struct{})}
+	n := &node{run: r, image: chain[len(chain)-1], locked: &locked[len(locked)-1], date: r.Lock.DateOf(locked), done: make(chan struct{})}
 	parentID := ""
 	if len(chain) > 1 {
 		above := chain[len(chain)-2].Ref
@@ -151,7 +152,7 @@ func (r *run) key(n *node) string {
 	}{
 		Program: r.program, Encoder: layers.EncoderID, Golden: layers.EncoderGolden, Go: r.Lock.Go, Release: r.Lock.Release,
 		Format: recipes.FormatVersion, LayerFormat: layers.Format, Recipe: n.image.Digest,
-		Artifacts: n.locked.Artifacts, Date: r.Lock.Date.UTC(), Platform: n.image.Platform, Extra: r.extra(),
+		Artifacts: n.locked.Artifacts, Date: n.date.UTC(), Platform: n.image.Platform, Extra: r.extra(),
 	}
 	if n.parent != nil {
 		inputs.Parent = n.parent.key
@@ -170,12 +171,12 @@ func (r *run) compression() layers.Compression {
 	return r.Compression
 }
 
-// created is the date of the images.
-func (r *run) created() time.Time {
-	if !r.SourceDate.IsZero() {
-		return r.SourceDate
+// created is the date of the image.
+func (n *node) created() time.Time {
+	if !n.run.SourceDate.IsZero() {
+		return n.run.SourceDate
 	}
-	return r.Lock.Date
+	return n.date
 }
 
 // names lists the repositories that images go to.

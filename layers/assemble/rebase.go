@@ -149,7 +149,7 @@ func (n *node) published(ctx context.Context, old Rebased) (map[string]layers.Bl
 // takeOver gives the blob that was published for a layer, once it is known to
 // hold the same.
 func (n *node) takeOver(ctx context.Context, t tree, entries []rootfs.Entry, old layers.Blob) (layers.Blob, error) {
-	own, ok := layers.Cached(n.run.Store, n.run.layerKey(entries))
+	own, ok := layers.Cached(n.run.Store, n.layerKey(entries))
 	if !ok {
 		var err error
 		if own, err = layers.Measure(ctx, n.run.Store, t.tree, n.layerOptions(t)); err != nil {

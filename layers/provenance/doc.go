@@ -30,7 +30,8 @@
 //	version   the upstream version that the tags carry
 //	buildId   the part of the tag that never moves after the version
 //	release   the distro's own release
-//	lockDate  date of the newest package index, and the date of the image
+//	lockDate  date of the newest package index that the image or an ancestor
+//	          was resolved from, and the date of the image
 //	formats   version numbers: buildId of what a build id covers, lock of the
 //	          lock, layer of the bytes of layers
 //	encoder   the compressor: its name, and the sha256 of its golden stream

@@ -67,7 +67,7 @@ func New(in Input) *Predicate {
 // internal is what decides the bytes and was not chosen for this run.
 func (in Input) internal() InternalParameters {
 	p := InternalParameters{
-		Version: in.Version, BuildID: in.BuildID, Release: in.Lock.Release, LockDate: utc(in.Lock.Date),
+		Version: in.Version, BuildID: in.BuildID, Release: in.Lock.Release, LockDate: utc(in.Lock.DateOf(in.Locked)),
 		Formats: in.Formats,
 		Encoder: Resource{Name: in.Encoder, Digest: Digests{in.EncoderGolden}},
 	}

@@ -92,19 +92,19 @@ func (o *DiscoverOptions) fill() {
 	}
 }
 
-// WithSnapshot gives the mirrors with Debian's snapshot service, at a date,
-// as the last that is asked: it has what live mirrors have dropped.
-func (m Mirrors) WithSnapshot(date time.Time) Mirrors {
+// WithSnapshot gives the mirrors with Debian's snapshot service, at one date
+// after the other, as the last that is asked: it has what live mirrors have
+// dropped.
+func (m Mirrors) WithSnapshot(dates ...time.Time) Mirrors {
 	with := Mirrors{}
 	for name, list := range m {
 		with[name] = slices.Clone(list)
 	}
-	if date.IsZero() {
-		return with
+	for _, date := range dates {
+		stamp := date.UTC().Format("20060102T150405Z")
+		with.add(Debian, snapshotDebian+"/debian/"+stamp)
+		with.add(DebianSecurity, snapshotDebian+"/debian-security/"+stamp)
 	}
-	stamp := date.UTC().Format("20060102T150405Z")
-	with.add(Debian, snapshotDebian+"/debian/"+stamp)
-	with.add(DebianSecurity, snapshotDebian+"/debian-security/"+stamp)
 	return with
 }
 

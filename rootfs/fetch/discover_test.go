@@ -89,6 +89,10 @@ func TestDiscoverOrder(t *testing.T) {
 	if !strings.HasSuffix(last(with[Debian]), "/debian/20261123T010203Z") || !strings.HasSuffix(last(with[DebianSecurity]), "/debian-security/20261123T010203Z") {
 		t.Errorf("with snapshot: %v", with)
 	}
+	two := got.WithSnapshot(time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC), time.Date(2026, 11, 20, 1, 2, 3, 0, time.UTC))
+	if n := len(with[Debian]); !slices.Equal(two[Debian][:n], with[Debian]) || len(two[Debian]) != n+1 || !strings.HasSuffix(last(two[Debian]), "/debian/20261120T010203Z") {
+		t.Errorf("with two snapshots: %v", two[Debian])
+	}
 	if slices.Equal(got[Debian], with[Debian]) {
 		t.Error("WithSnapshot changed its receiver")
 	}

@@ -44,10 +44,10 @@ func (a *alpine) learn(ctx context.Context, packages []recipes.Artifact) error {
 		if p.Kind != recipes.KindAPK || !strings.HasSuffix(p.Path, ".apk") || a.index.Has(p.Name, p.Version) {
 			continue
 		}
-		if err := a.Fetcher.Artifact(ctx, p); err != nil {
+		if err := a.Kept.Artifact(ctx, p); err != nil {
 			return unknown(p, err)
 		}
-		contents, err := apk.Open(ctx, a.Fetcher.Store, p)
+		contents, err := apk.Open(ctx, a.Kept.Store, p)
 		if err != nil {
 			return err
 		}

@@ -48,10 +48,10 @@ func (d *debian) learn(ctx context.Context, packages []recipes.Artifact) error {
 		if a.Kind != recipes.KindDeb || d.index.Has(a.Name, a.Version) {
 			continue
 		}
-		if err := d.Fetcher.Artifact(ctx, a); err != nil {
+		if err := d.Kept.Artifact(ctx, a); err != nil {
 			return unknown(a, err)
 		}
-		contents, err := deb.Open(ctx, d.Fetcher.Store, a)
+		contents, err := deb.Open(ctx, d.Kept.Store, a)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -66,6 +67,21 @@ func (j *job) some() error {
 // new one then needs.
 func (j *job) holds(p recipes.Platform) bool {
 	return slices.ContainsFunc(j.old.Images, func(i recipes.LockedImage) bool { return i.Platform == p })
+}
+
+// dateKept gives what a partial refresh keeps the date that it had, by which
+// the archives are searched for it and which its image has: a refresh of other
+// images changes neither.
+func (j *job) dateKept(l *recipes.Lock) {
+	if !j.partly {
+		return
+	}
+	for i := range l.Images {
+		kept := &l.Images[i]
+		if kept.Date = j.old.Resolved(*kept); kept.Date.Equal(l.Date) {
+			kept.Date = time.Time{}
+		}
+	}
 }
 
 // sameRelease refuses a partial refresh onto another release of the distro

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
 // edited is a lock in which one image's artefacts are other ones.
@@ -37,6 +39,7 @@ func TestRefreshOfOneImage(t *testing.T) {
 		}
 	}
 	old := edited(t, edited(t, now, "base-alpine", older("wget")), "tools", older("jq"))
+	old.Date = now.Date.Add(-48 * time.Hour)
 	o := alpineOptions(t, shared(t))
 	o.Refresh, o.Only = true, []recipes.Ref{{Name: "base-alpine"}}
 	r := mustLock(t, set, old, o)
@@ -49,6 +52,19 @@ func TestRefreshOfOneImage(t *testing.T) {
 	tools, _ := r.Lock.Image(recipes.Ref{Name: "tools"}, recipes.LinuxAMD64)
 	if i := slices.IndexFunc(tools.Artifacts, func(a recipes.Artifact) bool { return a.Name == "jq" }); tools.Artifacts[i].License != "of another time" {
 		t.Error("the service moved with its base")
+	}
+	if !base.Date.IsZero() || !r.Lock.Date.Equal(now.Date) {
+		t.Errorf("the base is of %s, the lock of %s", base.Date, r.Lock.Date)
+	}
+	if !tools.Date.Equal(old.Date) {
+		t.Errorf("the service that stays is of %s, not %s", tools.Date, old.Date)
+	}
+	if !strings.Contains(text(t, r.Lock), `{"image":"tools","platform":"linux/amd64","date":"`) {
+		t.Error("the date of the service is not in the lock")
+	}
+	o.Only = []recipes.Ref{{Name: "tools"}}
+	if r = mustLock(t, set, r.Lock, o); strings.Contains(text(t, r.Lock), `linux/amd64","date":"`) {
+		t.Error("an image that is of the lock's date has one of its own")
 	}
 	if !r.Changed || len(r.Lock.Indexes) != 2 || len(r.Lock.Images) != len(old.Images) {
 		t.Errorf("%d indexes, %d images", len(r.Lock.Indexes), len(r.Lock.Images))
@@ -82,6 +98,13 @@ func TestRefreshOfOneImageRefuses(t *testing.T) {
 		return all
 	})
 	if _, err := Lock(t.Context(), set, gone, recipes.Alpine, o); err == nil || !strings.Contains(err.Error(), "package jq 1.0-r0 is in no index") {
+		t.Errorf("error %v", err)
+	}
+
+	// What stays is looked for where the lock's own date leads to.
+	past := t.TempDir()
+	o.Kept = &fetch.Fetcher{Store: o.Fetcher.Store, Mirrors: fetch.Mirrors{fetch.Alpine: {"file:" + past}}}
+	if _, err := Lock(t.Context(), set, gone, recipes.Alpine, o); err == nil || !strings.Contains(err.Error(), past) {
 		t.Errorf("error %v", err)
 	}
 

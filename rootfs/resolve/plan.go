@@ -139,6 +139,7 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 	if err := j.sameRelease(l); err != nil {
 		return nil, err
 	}
+	j.dateKept(l)
 	if err := j.fill(ctx, l, worlds); err != nil {
 		return nil, err
 	}

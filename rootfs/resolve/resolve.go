@@ -20,6 +20,9 @@ import (
 // Options say what a lock has to hold and how it may be filled.
 type Options struct {
 	Fetcher *fetch.Fetcher
+	// Kept fetches packages that stay as they are locked, which the mirrors of
+	// today's indexes may have dropped; nil is Fetcher.
+	Kept *fetch.Fetcher
 	// Images must be locked, with their ancestors (as Set.Select gives
 	// them); nil means all that are made for the distro.
 	Images []recipes.Ref
@@ -140,6 +143,9 @@ func (o Options) complete(set *recipes.Set, old *recipes.Lock, d recipes.Distro)
 	}
 	if o.Release == "" {
 		o.Release = cmp.Or(branch(old), DefaultRelease(d))
+	}
+	if o.Kept == nil {
+		o.Kept = o.Fetcher
 	}
 	if o.Now.IsZero() {
 		o.Now = time.Now()
