@@ -14,7 +14,10 @@ import (
 // klauspost/compress in go.mod, raises Format, sets the new golden digests in
 // format_test.go and says so in the release notes.
 
-// Format is the version of the byte format of layers.
+// Format is the version of the byte format of layers, which FORMAT.md
+// describes: order, members, chunks, and which members get the cheap level.
+// The lock carries it, so that a program with other rules refuses the lock
+// rather than making other bytes of it.
 const Format = 1
 
 const (
@@ -44,7 +47,9 @@ const (
 var plainTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // cheap says whether more than half of the bytes of a member are files that
-// are compressed already, so that the cheap level does as well.
+// are compressed already, so that the cheap level does as well. The rule knows
+// nothing but the entries, so the lock need not say the level of each member:
+// artefacts and Format decide it.
 func cheap(entries []rootfs.Entry) bool {
 	var total, packed int64
 	for _, e := range entries {

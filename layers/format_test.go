@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,29 @@ func TestCheap(t *testing.T) {
 	txt := rootfs.Entry{Path: "a/b.txt", Size: 59}
 	if !cheap([]rootfs.Entry{jar, txt}) || cheap([]rootfs.Entry{jar, txt, txt}) || cheap(nil) {
 		t.Error("more than half of the bytes decide")
+	}
+	half := rootfs.Entry{Path: "b.txt", Size: 60}
+	if cheap([]rootfs.Entry{jar, half}) {
+		t.Error("half of the bytes is not more than half")
+	}
+}
+
+// TestGoldenRule writes the rule of levels down once more: another answer here
+// gives published layers other bytes, and wants another Format.
+func TestGoldenRule(t *testing.T) {
+	packed := strings.Fields("jar war zip whl egg gz tgz xz txz zst bz2 lz4 br 7z png jpg woff2")
+	plain := strings.Fields("so txt class py pyc js json xml yaml html css tar apk deb rpm ear bz2x tbz lzma lz jpeg gif webp mp4 pdf woff ttf bin exe a o md sql 1")
+	for i, name := range append(slices.Clone(packed), plain...) {
+		for _, path := range []string{"usr/share/x." + name, "x.y." + strings.ToUpper(name), "." + name} {
+			if want := i < len(packed); isPacked(path) != want {
+				t.Errorf("%s counts as compressed: %v", path, !want)
+			}
+		}
+	}
+	for _, name := range []string{"jar", "a.jar/b", "a.jar.", "", "x.so.1"} {
+		if isPacked(name) {
+			t.Errorf("%q counts as compressed", name)
+		}
 	}
 }
 

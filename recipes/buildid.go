@@ -48,7 +48,11 @@ func (i *Image) BuildID(l *Lock, parent string, extra ...string) (string, error)
 		Golden             Digest
 		Go, Parent         string
 		Extra              []string
-	}{FormatVersion, l.Format, i.Digest, locked.Artifacts, l.Resolved(*locked).UTC(), l.Release, l.Encoder, l.EncoderGolden, "", parent, extra}
+		Layers             int `json:",omitempty"`
+	}{FormatVersion, l.Format, i.Digest, locked.Artifacts, l.Resolved(*locked).UTC(), l.Release, l.Encoder, l.EncoderGolden, "", parent, extra, 0}
+	if l.Layers() > 1 { // build ids are older than the field
+		inputs.Layers = l.Layers()
+	}
 	if slices.ContainsFunc(locked.Artifacts, func(a Artifact) bool { return a.Kind == KindGo }) {
 		inputs.Go = l.Go
 	}

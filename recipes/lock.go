@@ -25,11 +25,18 @@ type Lock struct {
 	// Encoder names the compressor and the digest of its golden stream.
 	Encoder       string `json:"encoder"`
 	EncoderGolden Digest `json:"encoder-golden"`
+	// LayerFormat is the version of the rules by which layers are written:
+	// order, members, and which of them get the cheap level. Layers reads it.
+	LayerFormat int `json:"layer-format,omitempty"`
 	// Go is the version that builds Go sources: go1.26.8.
 	Go      string        `json:"go"`
 	Indexes []LockedIndex `json:"indexes"`
 	Images  []LockedImage `json:"images"` // sorted by name, stream, platform
 }
+
+// Layers is the version of the rules by which layers are written: 1 in a lock
+// that does not say.
+func (l *Lock) Layers() int { return max(1, l.LayerFormat) }
 
 // LockedIndex is a package index that the lock was resolved from.
 type LockedIndex struct {

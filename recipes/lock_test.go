@@ -22,7 +22,7 @@ func sample(t testing.TB) *Lock {
 	}
 	date := time.Date(2026, 11, 20, 8, 9, 10, 0, time.UTC)
 	l := &Lock{Format: LockFormat, Distro: Debian, Release: "13.8", Date: date, Encoder: "gzip klauspost/compress 1.20.3 level 6",
-		EncoderGolden: one, Go: "go1.26.8",
+		EncoderGolden: one, LayerFormat: 1, Go: "go1.26.8",
 		Indexes: []LockedIndex{{Archive: "debian", Path: "dists/trixie/main/binary-amd64/Packages.xz", SHA256: two, Size: 9, Date: date}}}
 	l.Put(LockedImage{Ref: Ref{Name: "tools"}, Platform: LinuxAMD64, Sources: two, Artifacts: []Artifact{
 		{Layer: "sources", Kind: KindGo, Name: "github.com/minio/mc", Version: "v0.0.0-2025", PURL: "pkg:golang/github.com/minio/mc@v0.0.0-2025", Size: 1,
@@ -108,13 +108,25 @@ func buildID(t *testing.T, image *Image, l *Lock) string {
 	return id
 }
 
+// A lock from before the layers' format stood in it is read, and means 1.
+func TestLockWithoutLayerFormat(t *testing.T) {
+	old := strings.Replace(written(t, sample(t)), "  \"layer-format\": 1,\n", "", 1)
+	l, err := ReadLock(strings.NewReader(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Layers() != 1 || written(t, l) != old {
+		t.Errorf("format of layers %d, written again:\n%s", l.Layers(), written(t, l))
+	}
+}
+
 func TestLockRefuses(t *testing.T) {
 	text := written(t, sample(t))
 	tests := []struct{ name, old, now, want string }{
 		{"unknown key", `"format": 1`, `"format": 1, "host": "x"`, "unknown field"},
 		{"unknown key of an artefact", `"kind":"go"`, `"kind":"go","host":"x"`, "unknown field"},
-		{"duplicate key", `"kind":"go"`, `"kind":"deb","kind":"go"`, "line 17: not as it is written"},
-		{"key in capitals", `"kind":"go"`, `"KIND":"go"`, "line 17: not as it is written"},
+		{"duplicate key", `"kind":"go"`, `"kind":"deb","kind":"go"`, "line 18: not as it is written"},
+		{"key in capitals", `"kind":"go"`, `"KIND":"go"`, "line 18: not as it is written"},
 		{"another format", `"format": 1`, `"format": 2`, "format 2"},
 		{"another distro", `"debian",`, `"arch",`, "unknown distro"},
 		{"trailing data", "]\n}\n", "]\n}\n{}", "not as it is written"},
@@ -138,9 +150,11 @@ func TestLockRefuses(t *testing.T) {
 		{"image twice", `"image":"tools"`, `"image":"base-debian"`, "stands twice"},
 		{"control character", `"origin":"gcc-14"`, `"origin":"gcc\u0007"`, "control character"},
 		{"missing purl", `"purl":"pkg:pypi/patroni@4.1.5"`, `"purl":""`, "bad purl"},
-		{"date of an image at a wrong place", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","date":"2026-11-20T08:09:10Z","platform":"linux/amd64"`, "line 16: not as it is written"},
-		{"date of an image that is none", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","platform":"linux/amd64","date":"0001-01-01T00:00:00Z"`, "line 16: not as it is written"},
+		{"date of an image at a wrong place", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","date":"2026-11-20T08:09:10Z","platform":"linux/amd64"`, "line 17: not as it is written"},
+		{"date of an image that is none", `"image":"tools","platform":"linux/amd64"`, `"image":"tools","platform":"linux/amd64","date":"0001-01-01T00:00:00Z"`, "line 17: not as it is written"},
 		{"bad Go version", `"go1.26.8"`, `"1.26"`, "bad Go version"},
+		{"bad format of layers", `"layer-format": 1`, `"layer-format": -1`, "want 1 or more"},
+		{"format of layers 0", `"layer-format": 1`, `"layer-format": 0`, "not as it is written"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -231,17 +245,22 @@ func TestBuildIDs(t *testing.T) {
 	same := id(image, l, "")
 	other := *image
 	other.Digest = two
-	moved, packages, goVersion := sample(t), sample(t), sample(t)
+	moved, packages, goVersion, layers, older := sample(t), sample(t), sample(t), sample(t), sample(t)
+	layers.LayerFormat, older.LayerFormat = 2, 0
 	moved.Date = moved.Date.Add(time.Hour)
 	packages.Images[0].Artifacts[0].SHA256 = two
 	goVersion.Go = "go1.27.0"
 	for name, got := range map[string]string{
 		"recipe": id(&other, l, ""), "parent": id(image, l, "00000000"), "date": id(image, moved, ""),
 		"packages": id(image, packages, ""), "extra": id(image, l, "", "zstd"),
+		"format of layers": id(image, layers, ""),
 	} {
 		if got == same {
 			t.Errorf("another %s gave the same build id", name)
 		}
+	}
+	if id(image, older, "") != same {
+		t.Error("a lock that does not say the format of layers has another build id than one that says 1")
 	}
 	if id(image, goVersion, "") != same {
 		t.Error("the Go version changed an image without Go programs")

@@ -122,6 +122,9 @@ func (l *Lock) check() error {
 			return fmt.Errorf("encoder: %w", err)
 		}
 	}
+	if l.LayerFormat < 0 {
+		return fmt.Errorf("layer-format %d: want 1 or more", l.LayerFormat)
+	}
 	for _, index := range l.Indexes {
 		if err := index.check(); err != nil {
 			return err

@@ -27,7 +27,10 @@ func (l *Lock) Write(w io.Writer) error {
 		name  string
 		value any
 	}{{"format", l.Format}, {"distro", l.Distro}, {"release", l.Release}, {"date", l.Date.UTC()},
-		{"encoder", l.Encoder}, {"encoder-golden", l.EncoderGolden}, {"go", l.Go}} {
+		{"encoder", l.Encoder}, {"encoder-golden", l.EncoderGolden}, {"layer-format", l.LayerFormat}, {"go", l.Go}} {
+		if f.name == "layer-format" && l.LayerFormat == 0 {
+			continue // a lock from before the layers' format stood in it
+		}
 		out.text("  \"" + f.name + "\": ")
 		out.json(f.value)
 		out.text(",\n")

@@ -72,7 +72,8 @@ func (w *work) handedOptions(ctx context.Context, f makeFlags) (assemble.Options
 		return assemble.Options{}, err
 	}
 	locked := resolve.Options{
-		Images: w.refs, Platforms: w.platforms, Locked: true, Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden,
+		Images: w.refs, Platforms: w.platforms, Locked: true,
+		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, LayerFormat: layers.Format,
 	}
 	if _, err := resolve.Lock(ctx, w.set, w.old, w.distro, locked); err != nil {
 		return assemble.Options{}, err

@@ -129,7 +129,7 @@ func (w *work) fetcher(lock *recipes.Lock) *fetch.Fetcher {
 func (w *work) resolveOptions() resolve.Options {
 	o := resolve.Options{
 		Fetcher: w.fetcher(w.old), Images: w.refs, Platforms: w.platforms, Keyring: w.app.keyring, Release: w.app.release,
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Locked: w.app.locked,
+		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, LayerFormat: layers.Format, Locked: w.app.locked,
 		Jobs: w.app.jobs, Progress: w.app.sink,
 	}
 	if w.old == nil || w.old.Go == "" {

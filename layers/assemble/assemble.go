@@ -142,7 +142,8 @@ func (e *BudgetError) Error() string {
 		e.Image, e.Platform, float64(e.Size)/1e6, float64(e.Budget)/1e6)
 }
 
-// ErrEncoder says that the lock was made for another compressor.
+// ErrEncoder says that the lock was made for another compressor, or for layers
+// that are written by other rules.
 var ErrEncoder = errors.New("the lock names another encoder than this program has")
 
 func checkOptions(o Options) error {
@@ -154,6 +155,9 @@ func checkOptions(o Options) error {
 	case o.Lock.EncoderGolden != layers.EncoderGolden:
 		return fmt.Errorf("%w: %s (sha256 %s), not %s: use the release that made the lock, or `shudl-assemble lock --refresh`",
 			ErrEncoder, o.Lock.Encoder, o.Lock.EncoderGolden, layers.EncoderID)
+	case o.Lock.Layers() != layers.Format:
+		return fmt.Errorf("%w: layers of format %d, not %d: use the release that made the lock, or `shudl-assemble lock --refresh`",
+			ErrEncoder, o.Lock.Layers(), layers.Format)
 	}
 	return nil
 }

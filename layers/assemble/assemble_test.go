@@ -313,6 +313,11 @@ func TestOtherEncoderIsRefused(t *testing.T) {
 	if _, err := Run(t.Context(), o); !errors.Is(err, ErrEncoder) {
 		t.Errorf("%v", err)
 	}
+	o = options(t, nil)
+	o.Lock.LayerFormat = layers.Format + 1
+	if _, err := Run(t.Context(), o); !errors.Is(err, ErrEncoder) {
+		t.Errorf("layers of another format: %v", err)
+	}
 }
 
 func TestCancelledRunPublishesNothing(t *testing.T) {

@@ -232,7 +232,15 @@ func TestToolsAreLocked(t *testing.T) {
 	o := alpineOptions(t, shared(t))
 	set := alpineSet(t)
 	old := mustLock(t, set, nil, o).Lock
-	o.Encoder = "test 2"
+	o.LayerFormat = 1
+	if r := mustLock(t, set, old, o); r.Changed {
+		t.Error("a lock that does not say the format of layers is not taken for one of format 1")
+	}
+	o.LayerFormat = 2
+	if r := mustLock(t, set, old, o); !r.Changed || r.Lock.LayerFormat != 2 || len(r.Changes) != 0 {
+		t.Errorf("changed %v, format of layers %d, changes %v", r.Changed, r.Lock.LayerFormat, r.Changes)
+	}
+	o.Encoder, o.LayerFormat = "test 2", 0
 	r := mustLock(t, set, old, o)
 	if !r.Changed || r.Lock.Encoder != "test 2" || len(r.Changes) != 0 {
 		t.Errorf("changed %v, encoder %s, changes %v", r.Changed, r.Lock.Encoder, r.Changes)

@@ -74,6 +74,9 @@ func (j *job) checkTools() {
 	if j.Encoder != "" && (j.Encoder != j.old.Encoder || j.EncoderGolden != j.old.EncoderGolden) {
 		j.reasons = append(j.reasons, fmt.Sprintf("the encoder is %s, the lock has %s", j.Encoder, j.old.Encoder))
 	}
+	if j.LayerFormat != 0 && j.LayerFormat != j.old.Layers() {
+		j.reasons = append(j.reasons, fmt.Sprintf("layers are written by format %d, the lock has %d", j.LayerFormat, j.old.Layers()))
+	}
 	if j.Go == "" || j.Go == j.old.Go {
 		return
 	}
@@ -118,7 +121,7 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 	}
 	l := &recipes.Lock{Format: recipes.LockFormat, Distro: j.distro}
 	if j.old != nil {
-		l.Encoder, l.EncoderGolden, l.Go = j.old.Encoder, j.old.EncoderGolden, j.old.Go
+		l.Encoder, l.EncoderGolden, l.LayerFormat, l.Go = j.old.Encoder, j.old.EncoderGolden, j.old.LayerFormat, j.old.Go
 	}
 	if !j.anew {
 		l.Release, l.Date, l.Indexes = j.old.Release, j.old.Date, slices.Clone(j.old.Indexes)
@@ -129,6 +132,9 @@ func (j *job) run(ctx context.Context) (*recipes.Lock, error) {
 	}
 	if j.Encoder != "" {
 		l.Encoder, l.EncoderGolden = j.Encoder, j.EncoderGolden
+	}
+	if j.LayerFormat != 0 {
+		l.LayerFormat = j.LayerFormat
 	}
 	if j.Go != "" {
 		l.Go = j.Go

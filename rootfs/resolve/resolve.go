@@ -33,10 +33,12 @@ type Options struct {
 	Release string
 	// Keyring is a folder with more public keys; "" is none.
 	Keyring string
-	// Encoder and EncoderGolden name the compressor, and Go the Go release
-	// (go1.26.8), that images are made with. "" leaves what the lock says.
+	// Encoder and EncoderGolden name the compressor, LayerFormat the rules of
+	// layers and Go the Go release (go1.26.8) that images are made with. The
+	// zero value leaves what the lock says.
 	Encoder       string
 	EncoderGolden recipes.Digest
+	LayerFormat   int
 	Go            string
 	// Exclude is what Packages leaves out.
 	Exclude []recipes.Exclude
