@@ -2,7 +2,8 @@
 // nothing but the trees: not on the machine, its cores, its clock or the
 // order of work. A layer is a tar archive (POSIX.1-1988 ustar, with pax
 // records of POSIX.1-2001 where needed), compressed as a sequence of
-// independent gzip members (RFC 1952) or zstd frames (RFC 8878).
+// independent gzip members (RFC 1952) or zstd frames (RFC 8878). FORMAT.md says
+// which rules the bytes follow, and what was decided against.
 package layers
 
 import (

@@ -178,7 +178,12 @@ func moved() map[string]string {
 // through the whole chain, and no content layer is written again.
 func TestRebasedIsPushed(t *testing.T) {
 	for _, platforms := range [][]recipes.Platform{recipes.Platforms()[:1], recipes.Platforms()} {
-		several := func(o *assemble.Options) { o.Platforms = platforms }
+		several := func(o *assemble.Options) {
+			o.Platforms = platforms
+			if len(platforms) > 1 {
+				o.Compression = layers.Zstd // rebase takes it from the provenance
+			}
+		}
 		elsewhere := newWorld(t)
 		want := elsewhere.push(moved(), 3, several)
 
