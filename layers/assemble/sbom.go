@@ -25,17 +25,12 @@ const (
 
 // spdx gives the image's SBOM, from the store where it was written before.
 func (n *node) spdx(ctx context.Context) ([]byte, error) {
-	key, err := n.spdxKey()
-	if err != nil {
-		return nil, err
-	}
-	return n.kept(ctx, sbomRecord, key, func() ([]byte, error) {
-		in, err := n.description(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return sbom.SPDX(ctx, in)
-	})
+	return n.document(ctx, "", func(spdx, _ []byte) []byte { return spdx })
+}
+
+// cyclonedx gives the same SBOM as CycloneDX.
+func (n *node) cyclonedx(ctx context.Context) ([]byte, error) {
+	return n.document(ctx, "cyclonedx ", func(_, bom []byte) []byte { return bom })
 }
 
 // spdxKey stands for the SBOM, in either form.
@@ -43,39 +38,63 @@ func (n *node) spdxKey() (string, error) {
 	return n.key + " " + string(n.built.Digest) + " " + n.run.Tool + " " + sbom.Format + " " + sbom.FragmentFormat, nil
 }
 
-// cyclonedx gives the same SBOM as CycloneDX.
-func (n *node) cyclonedx(ctx context.Context) ([]byte, error) {
-	document, err := n.spdx(ctx)
-	if err != nil {
-		return nil, err
-	}
+// document gives one form of the SBOM. Both are made at once and kept: who asks
+// for the one will ask for the other.
+func (n *node) document(ctx context.Context, form string, one func(spdx, bom []byte) []byte) ([]byte, error) {
 	key, err := n.spdxKey()
 	if err != nil {
 		return nil, err
 	}
-	return n.kept(ctx, sbomRecord, "cyclonedx "+key, func() ([]byte, error) { return sbom.CycloneDX(document) })
+	if data, err := n.recorded(ctx, sbomRecord, form+key); err != nil || data != nil {
+		return data, err
+	}
+	in, err := n.description(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spdx, bom, err := sbom.Documents(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.remember(ctx, sbomRecord, key, spdx); err != nil {
+		return nil, err
+	}
+	return one(spdx, bom), n.remember(ctx, sbomRecord, "cyclonedx "+key, bom)
 }
 
 // kept gives bytes that the store has under a record's key, or makes them.
 func (n *node) kept(ctx context.Context, kind, key string, make func() ([]byte, error)) ([]byte, error) {
-	if d, ok := n.run.Store.Record(kind, key); ok {
-		data, err := n.read(ctx, recipes.Digest(d))
-		if err == nil {
-			return data, nil
-		}
-		if ctx.Err() != nil {
-			return nil, err
-		}
+	if data, err := n.recorded(ctx, kind, key); err != nil || data != nil {
+		return data, err
 	}
 	data, err := make()
 	if err != nil {
 		return nil, err
 	}
+	return data, n.remember(ctx, kind, key, data)
+}
+
+// recorded gives bytes that the store has under a record's key; nil where it
+// has none.
+func (n *node) recorded(ctx context.Context, kind, key string) ([]byte, error) {
+	d, ok := n.run.Store.Record(kind, key)
+	if !ok {
+		return nil, nil
+	}
+	data, err := n.read(ctx, recipes.Digest(d))
+	if err == nil {
+		return data, nil
+	}
+	return nil, ctx.Err()
+}
+
+// remember keeps bytes in the store under a record's key.
+func (n *node) remember(ctx context.Context, kind, key string, data []byte) error {
 	d, err := n.store(ctx, data)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return data, n.run.Store.SetRecord(kind, key, []byte(d))
+	return n.run.Store.SetRecord(kind, key, []byte(d))
 }
 
 func (n *node) read(ctx context.Context, d recipes.Digest) (_ []byte, err error) {

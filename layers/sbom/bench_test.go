@@ -67,3 +67,28 @@ func BenchmarkSPDX(b *testing.B) {
 		})
 	}
 }
+
+// The BOM beside the document, and made of it once it is written.
+func BenchmarkCycloneDX(b *testing.B) {
+	in := input(b, large())
+	b.Run("both", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, _, err := sbom.Documents(b.Context(), in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			document, err := sbom.SPDX(b.Context(), in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := sbom.CycloneDX(document); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

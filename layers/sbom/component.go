@@ -10,6 +10,7 @@ import (
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 
+	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/evidence"
 )
 
@@ -96,7 +97,11 @@ func (d *describer) components(owner *spdx.Package, s *seen, dropped []Dropped) 
 			if c.Where != "" {
 				comment += " of " + c.Where
 			}
-			d.relations = appendRelation(append(d.relations, ','), p.PackageSPDXIdentifier, common.TypeRelationshipOther, fileID(c.Path), comment)
+			id := p.PackageSPDXIdentifier
+			d.relations = appendRelation(append(d.relations, ','), id, common.TypeRelationshipOther, fileID(c.Path), comment)
+			if at := d.view.at[c.Path]; at.Type == rootfs.Regular {
+				d.seen[id] = append(d.seen[id], seenAt{at.Path, comment})
+			}
 		}
 	}
 }
@@ -143,7 +148,7 @@ func released(v *view, group []shown, dropped []Dropped) []common.Checksum {
 			continue
 		}
 		f := v.at[c.Path]
-		mine := []common.Checksum{{Algorithm: common.SHA1, Value: f.SHA1}, {Algorithm: common.SHA256, Value: string(f.SHA256)}}
+		mine := fileSums(f.SHA1, f.SHA256)
 		for _, d := range dropped {
 			archive, _, inside := strings.Cut(d.Path, "!/")
 			if inside && d.Original != "" && strings.HasSuffix("/"+c.Path, "/"+archive) {

@@ -22,11 +22,17 @@ func CycloneDX(document []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := newConverter(doc)
+	c.addFiles(doc)
+	return c.write(doc)
+}
+
+// write writes the BOM of what the converter knows of a document.
+func (c *converter) write(doc *spdx.Document) ([]byte, error) {
 	image, err := Image(doc)
 	if err != nil {
 		return nil, err
 	}
-	c := newConverter(doc)
 	bom := cdx.NewBOM()
 	// The same image has the same number: it comes from the document's name.
 	bom.SerialNumber = "urn:uuid:" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(doc.DocumentNamespace)).String()
@@ -68,47 +74,64 @@ func tools(doc *spdx.Document) *cdx.ToolsChoice {
 
 // converter knows what an SPDX document relates.
 type converter struct {
-	files     map[common.ElementID][]*spdx.File    // what is in a package
+	files     map[common.ElementID][]listed        // what is in a package
 	parts     map[common.ElementID][]*spdx.Package // the same of packages
 	seen      map[common.ElementID][]sighting
 	inherited map[common.ElementID]bool
 }
 
+// listed is a file of a document.
+type listed struct {
+	id   common.ElementID
+	path string // from the root on: /usr/bin/env
+	sums []common.Checksum
+}
+
 // sighting is a file that shows a component.
 type sighting struct {
-	file    *spdx.File
+	file    listed
 	comment string
 }
 
+// newConverter reads how a document's packages relate.
 func newConverter(doc *spdx.Document) *converter {
-	files := make(map[common.ElementID]*spdx.File, len(doc.Files))
-	for _, f := range doc.Files {
-		files[f.FileSPDXIdentifier] = f
-	}
 	packages := make(map[common.ElementID]*spdx.Package, len(doc.Packages))
 	for _, p := range doc.Packages {
 		packages[p.PackageSPDXIdentifier] = p
 	}
 	c := &converter{
-		files: map[common.ElementID][]*spdx.File{}, parts: map[common.ElementID][]*spdx.Package{},
+		files: map[common.ElementID][]listed{}, parts: map[common.ElementID][]*spdx.Package{},
 		seen: map[common.ElementID][]sighting{}, inherited: map[common.ElementID]bool{},
 	}
 	for _, r := range doc.Relationships {
 		from, to := r.RefA.ElementRefID, r.RefB.ElementRefID
-		file, isFile := files[to]
 		switch {
-		case r.Relationship == common.TypeRelationshipOther && isFile:
-			c.seen[from] = append(c.seen[from], sighting{file, r.RelationshipComment})
-		case r.Relationship != common.TypeRelationshipContains:
-		case isFile:
-			c.files[from] = append(c.files[from], file)
+		case r.Relationship != common.TypeRelationshipContains || packages[to] == nil:
 		case from == baseID:
 			c.inherited[to] = true
-		case packages[to] != nil:
+		default:
 			c.parts[from] = append(c.parts[from], packages[to])
 		}
 	}
 	return c
+}
+
+// addFiles reads how its files relate to packages.
+func (c *converter) addFiles(doc *spdx.Document) {
+	files := make(map[common.ElementID]listed, len(doc.Files))
+	for _, f := range doc.Files {
+		files[f.FileSPDXIdentifier] = listed{f.FileSPDXIdentifier, strings.TrimPrefix(f.FileName, "."), f.Checksums}
+	}
+	for _, r := range doc.Relationships {
+		from := r.RefA.ElementRefID
+		switch file, ok := files[r.RefB.ElementRefID]; {
+		case !ok:
+		case r.Relationship == common.TypeRelationshipOther:
+			c.seen[from] = append(c.seen[from], sighting{file, r.RelationshipComment})
+		case r.Relationship == common.TypeRelationshipContains:
+			c.files[from] = append(c.files[from], file)
+		}
+	}
 }
 
 // component is a package with the components and files that are in it.
@@ -188,8 +211,8 @@ func foundBy(component cdx.Component, seen []sighting) *cdx.Evidence {
 			methods = append(methods, one)
 		}
 		occurrences = append(occurrences, cdx.EvidenceOccurrence{
-			BOMRef:   string(s.file.FileSPDXIdentifier) + "-" + fingerprint(component.BOMRef + where)[:12],
-			Location: strings.TrimPrefix(s.file.FileName, "."), AdditionalContext: where,
+			BOMRef:   string(s.file.id) + "-" + fingerprint(component.BOMRef + where)[:12],
+			Location: s.file.path, AdditionalContext: where,
 		})
 	}
 	field := cdx.EvidenceIdentityFieldTypePURL
@@ -241,14 +264,14 @@ func (c *converter) properties(p *spdx.Package) *[]cdx.Property {
 	return &properties
 }
 
-func fileComponents(files []*spdx.File) []cdx.Component {
+func fileComponents(files []listed) []cdx.Component {
 	components := make([]cdx.Component, 0, len(files))
 	for _, f := range files {
 		components = append(components, cdx.Component{
-			BOMRef: string(f.FileSPDXIdentifier),
+			BOMRef: string(f.id),
 			Type:   cdx.ComponentTypeFile,
-			Name:   strings.TrimPrefix(f.FileName, "."),
-			Hashes: hashes(f.Checksums),
+			Name:   f.path,
+			Hashes: hashes(f.sums),
 		})
 	}
 	return components

@@ -173,6 +173,7 @@ func (d *describer) add(p *spdx.Package, o *owned, dropped []Dropped, inherited 
 	if o == nil {
 		return
 	}
+	d.listed[p.PackageSPDXIdentifier] = o.files
 	for _, f := range o.files {
 		if len(d.files) > 0 {
 			d.files = append(d.files, ',')

@@ -12,8 +12,22 @@ import (
 
 // Expand returns the entries of an archive that is in the store: a zip, jar
 // or wheel, or a tar, bare or compressed with gzip, xz or zstd, told apart by
-// their first bytes. name is for messages.
+// their first bytes. One that was read before is not opened. name is for
+// messages.
 func Expand(ctx context.Context, s *fetch.Store, blob recipes.Digest, name string, lim Limits) ([]rootfs.Entry, error) {
+	open := func() (io.ReadCloser, error) {
+		f, err := s.Open(ctx, blob)
+		if err != nil {
+			return nil, err
+		}
+		return decompressed(f, lim)
+	}
+	if entries, ok := knownZip(s, blob, lim); ok {
+		return entries, nil
+	}
+	if entries, ok := knownTar(s, string(blob), open, lim); ok {
+		return entries, nil
+	}
 	f, err := s.Open(ctx, blob)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -29,13 +43,7 @@ func Expand(ctx context.Context, s *fetch.Store, blob recipes.Digest, name strin
 	case "zip", "empty zip":
 		entries, err = Zip(ctx, s, blob, lim)
 	default:
-		entries, err = Tar(ctx, s, string(blob), func() (io.ReadCloser, error) {
-			f, err := s.Open(ctx, blob)
-			if err != nil {
-				return nil, err
-			}
-			return decompressed(f, lim)
-		}, lim)
+		entries, err = Tar(ctx, s, string(blob), open, lim)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

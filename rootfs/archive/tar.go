@@ -22,20 +22,8 @@ import (
 // bytes, an earlier entry. Devices, pipes, sparse files, duplicate paths,
 // names that leave the root and headers with two readings are errors.
 func Tar(ctx context.Context, s *fetch.Store, key string, open func() (io.ReadCloser, error), lim Limits) ([]rootfs.Entry, error) {
-	key = indexVersion + key
-	remake := func(want recipes.Digest) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := spoolTar(ctx, s, open, lim, want)
-			return err
-		}
-	}
-	if data, ok := s.Record("tar", key); ok {
-		x, err := unmarshalIndex(data)
-		if err == nil && x.check(lim) == nil {
-			if _, ok := s.Has(x.Object); ok {
-				return x.entries(&object{store: s, digest: x.Object, remake: remake(x.Object)})
-			}
-		}
+	if entries, ok := knownTar(s, key, open, lim); ok {
+		return entries, nil
 	}
 	x, err := spoolTar(ctx, s, open, lim, "")
 	if err != nil {
@@ -45,10 +33,35 @@ func Tar(ctx context.Context, s *fetch.Store, key string, open func() (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	if err := s.SetRecord("tar", key, data); err != nil {
+	if err := s.SetRecord("tar", indexVersion+key, data); err != nil {
 		return nil, err
 	}
-	return x.entries(&object{store: s, digest: x.Object, remake: remake(x.Object)})
+	return x.entries(spooled(s, x.Object, open, lim))
+}
+
+// knownTar is Tar for a stream that was read before.
+func knownTar(s *fetch.Store, key string, open func() (io.ReadCloser, error), lim Limits) ([]rootfs.Entry, bool) {
+	data, ok := s.Record("tar", indexVersion+key)
+	if !ok {
+		return nil, false
+	}
+	x, err := unmarshalIndex(data)
+	if err != nil || x.check(lim) != nil {
+		return nil, false
+	}
+	if _, ok := s.Has(x.Object); !ok {
+		return nil, false
+	}
+	entries, err := x.entries(spooled(s, x.Object, open, lim))
+	return entries, err == nil
+}
+
+// spooled is the store object of a stream, made again where it is lost.
+func spooled(s *fetch.Store, want recipes.Digest, open func() (io.ReadCloser, error), lim Limits) *object {
+	return &object{store: s, digest: want, remake: func(ctx context.Context) error {
+		_, err := spoolTar(ctx, s, open, lim, want)
+		return err
+	}}
 }
 
 // spoolTar reads the stream into one store object, which must have the digest

@@ -25,12 +25,8 @@ const maxLink = 4096
 // Zip returns the entries of a zip, jar or wheel that is in the store. Their
 // content is inflated out of that object whenever it is read.
 func Zip(ctx context.Context, s *fetch.Store, blob recipes.Digest, lim Limits) ([]rootfs.Entry, error) {
-	key := indexVersion + string(blob)
-	o := &object{store: s, digest: blob}
-	if data, ok := s.Record("zip", key); ok {
-		if x, err := unmarshalIndex(data); err == nil && x.check(lim) == nil && x.Object == blob {
-			return x.entries(o)
-		}
+	if entries, ok := knownZip(s, blob, lim); ok {
+		return entries, nil
 	}
 	f, err := s.Open(ctx, blob)
 	if err != nil {
@@ -46,10 +42,25 @@ func Zip(ctx context.Context, s *fetch.Store, blob recipes.Digest, lim Limits) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.SetRecord("zip", key, data); err != nil {
+	if err := s.SetRecord("zip", indexVersion+string(blob), data); err != nil {
 		return nil, err
 	}
-	return x.entries(o)
+	return x.entries(&object{store: s, digest: blob})
+}
+
+// knownZip is Zip for an archive that was read before. It is not opened: what
+// is read of it is compared with the digests then.
+func knownZip(s *fetch.Store, blob recipes.Digest, lim Limits) ([]rootfs.Entry, bool) {
+	data, ok := s.Record("zip", indexVersion+string(blob))
+	if !ok {
+		return nil, false
+	}
+	x, err := unmarshalIndex(data)
+	if err != nil || x.check(lim) != nil || x.Object != blob {
+		return nil, false
+	}
+	entries, err := x.entries(&object{store: s, digest: blob})
+	return entries, err == nil
 }
 
 // readZip scans a zip and computes the digests of its files.
