@@ -73,6 +73,7 @@ func (t *tarWriter) entry(ctx context.Context, e rootfs.Entry) error {
 }
 
 // content copies a file's bytes, holds them to size and digest, and pads.
+// Content that holds itself to the digest is not hashed again.
 func (t *tarWriter) content(ctx context.Context, e rootfs.Entry) (err error) {
 	if e.Content == nil {
 		return errors.New("its bytes are not at hand")
@@ -82,12 +83,21 @@ func (t *tarWriter) content(ctx context.Context, e rootfs.Entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	hash := sha256.New()
-	n, err := io.CopyBuffer(onlyWriter{io.MultiWriter(hash, t.w)}, onlyReader{io.LimitReader(r, e.Size+1)}, t.buf)
+	hash, to := sha256.New(), t.w
+	held, ok := e.Content.(rootfs.Held)
+	known := ok && held.Holds() == e.SHA256
+	if !known {
+		to = io.MultiWriter(hash, t.w)
+	}
+	n, err := io.CopyBuffer(onlyWriter{to}, onlyReader{io.LimitReader(r, e.Size+1)}, t.buf)
 	if err != nil {
 		return err
 	}
-	if got := recipes.Digest(hex.EncodeToString(hash.Sum(nil))); got != e.SHA256 || n != e.Size {
+	got := e.SHA256
+	if !known {
+		got = recipes.Digest(hex.EncodeToString(hash.Sum(nil)))
+	}
+	if got != e.SHA256 || n != e.Size {
 		return fmt.Errorf("holds sha256 %s in %d bytes, not %s in %d", got, n, e.SHA256, e.Size)
 	}
 	_, err = t.w.Write(make([]byte, padding(n)))

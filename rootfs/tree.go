@@ -50,3 +50,10 @@ type Entry struct {
 type Content interface {
 	Open(ctx context.Context) (io.ReadCloser, error)
 }
+
+// Held is content that holds itself to a sha256: where its bytes are others,
+// the last Read is an error in place of io.EOF. Nobody else need hash it.
+type Held interface {
+	Content
+	Holds() recipes.Digest
+}

@@ -42,6 +42,8 @@ func Expand(ctx context.Context, s *fetch.Store, blob recipes.Digest, name strin
 	switch kindOf(magic[:n]) {
 	case "zip", "empty zip":
 		entries, err = Zip(ctx, s, blob, lim)
+	case "":
+		entries, err = bareTar(ctx, s, blob, lim)
 	default:
 		entries, err = Tar(ctx, s, string(blob), open, lim)
 	}

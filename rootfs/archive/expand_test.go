@@ -12,7 +12,9 @@ import (
 // is. What is read of it then is still held to its digest.
 func TestExpandKnown(t *testing.T) {
 	zipped := makeZip(t, zipMember{name: "a", data: "alpha"})
-	for name, data := range map[string][]byte{"tar": makeTar(t, file("a", "alpha")), "zip": zipped} {
+	for name, data := range map[string][]byte{
+		"tar": makeTar(t, file("a", "alpha")), "packed tar": gz(t, makeTar(t, file("a", "alpha"))), "zip": zipped,
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)
 			blob := keepBytes(t, s, data)
@@ -32,7 +34,7 @@ func TestExpandKnown(t *testing.T) {
 				t.Fatalf("got %s, %v", paths(again), err)
 			}
 			r, err := again[0].Content.Open(t.Context())
-			if name == "tar" {
+			if name == "packed tar" {
 				// Its files were put into an object of their own.
 				if err != nil || contentOf(t, again[0]) != "alpha" {
 					t.Errorf("content: %v", err)
@@ -43,7 +45,7 @@ func TestExpandKnown(t *testing.T) {
 				_, err = io.ReadAll(r)
 			}
 			if err == nil {
-				t.Error("bytes of another zip are taken")
+				t.Error("bytes of another archive are taken")
 			}
 		})
 	}

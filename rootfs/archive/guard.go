@@ -17,6 +17,7 @@ import (
 type guard struct {
 	r io.Reader
 
+	passed  int64 // bytes of the stream
 	block   [blockSize]byte
 	filled  int
 	skip    int64 // bytes of payload and padding still to come
@@ -47,6 +48,7 @@ func (g *guard) Read(p []byte) (int, error) {
 		return 0, g.err
 	}
 	n, err := g.r.Read(p)
+	g.passed += int64(n)
 	if g.err = g.feed(p[:n]); g.err != nil {
 		return 0, g.err
 	}
@@ -54,6 +56,15 @@ func (g *guard) Read(p []byte) (int, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// payloadAt says where in the stream the payload lies that comes next, whose
+// reader has taken its header and not a byte more.
+func (g *guard) payloadAt(size int64) (int64, error) {
+	if g.filled != 0 || g.skip != padded(size) {
+		return 0, errors.New("its place in the archive is not certain")
+	}
+	return g.passed, nil
 }
 
 // finish reads what follows the end of the archive, which may only be zeros.

@@ -16,7 +16,12 @@ import (
 
 func newStore(t testing.TB) *fetch.Store {
 	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
+	return newStoreAt(t, t.TempDir())
+}
+
+func newStoreAt(t testing.TB, dir string) *fetch.Store {
+	t.Helper()
+	s, err := fetch.OpenStore(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,11 @@ func knownTar(s *fetch.Store, key string, open func() (io.ReadCloser, error), li
 	if _, ok := s.Has(x.Object); !ok {
 		return nil, false
 	}
-	entries, err := x.entries(spooled(s, x.Object, open, lim))
+	o := spooled(s, x.Object, open, lim)
+	if string(x.Object) == key {
+		o.remake = nil // it lies there bare
+	}
+	entries, err := x.entries(o)
 	return entries, err == nil
 }
 
@@ -62,6 +67,33 @@ func spooled(s *fetch.Store, want recipes.Digest, open func() (io.ReadCloser, er
 		_, err := spoolTar(ctx, s, open, lim, want)
 		return err
 	}}
+}
+
+// bareTar is Tar for an archive that lies in the store uncompressed: its files'
+// bytes stay where they are.
+func bareTar(ctx context.Context, s *fetch.Store, blob recipes.Digest, lim Limits) ([]rootfs.Entry, error) {
+	f, err := s.Open(ctx, blob)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	x, err := readTar(ctx, bufio.NewReaderSize(f, 128<<10), nil, lim)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	x.Object, x.Size = blob, info.Size()
+	data, err := x.marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.SetRecord("tar", indexVersion+string(blob), data); err != nil {
+		return nil, err
+	}
+	return x.entries(&object{store: s, digest: blob})
 }
 
 // spoolTar reads the stream into one store object, which must have the digest
@@ -90,18 +122,19 @@ func spoolTar(ctx context.Context, s *fetch.Store, open func() (io.ReadCloser, e
 // tarReader collects the index of one stream.
 type tarReader struct {
 	usage
-	spool  io.Writer
-	offset int64
+	guard  *guard
+	spool  io.Writer // nil where the bytes stay in the stream
+	offset int64     // in spool
 	x      *index
 	at     map[string]int // path → position in x.Entries
 }
 
 // readTar indexes a tar stream and writes its files' bytes to spool, one
-// after the other.
+// after the other. Without a spool, offsets are those in the stream.
 func readTar(ctx context.Context, in io.Reader, spool io.Writer, lim Limits) (*index, error) {
 	g := newGuard(in)
 	tr := tar.NewReader(g)
-	t := &tarReader{usage: usage{lim: lim.withDefaults()}, spool: spool, x: new(index), at: map[string]int{}}
+	t := &tarReader{usage: usage{lim: lim.withDefaults()}, guard: g, spool: spool, x: new(index), at: map[string]int{}}
 	count := 0
 	for {
 		if err := ctx.Err(); err != nil {
@@ -176,17 +209,24 @@ func (t *tarReader) add(h *tar.Header, content io.Reader) error {
 	return t.put(e)
 }
 
-// copy appends a file's bytes to the spool.
-func (t *tarReader) copy(e *indexed, content io.Reader, size int64) error {
+// copy appends a file's bytes to the spool, or finds them in the stream.
+func (t *tarReader) copy(e *indexed, content io.Reader, size int64) (err error) {
 	sums := newDigests()
-	n, err := io.Copy(io.MultiWriter(t.spool, sums), content)
+	to := io.Writer(sums)
+	e.Offset = t.offset
+	if t.spool != nil {
+		to = io.MultiWriter(t.spool, sums)
+	} else if e.Offset, err = t.guard.payloadAt(size); err != nil {
+		return fmt.Errorf("tar: content of %s: %w", e.Path, err)
+	}
+	n, err := io.Copy(to, content)
 	if err != nil {
 		return fmt.Errorf("tar: content of %s: %w", e.Path, err)
 	}
 	if n != size {
 		return fmt.Errorf("tar: %s has %d bytes, its header says %d", e.Path, n, size)
 	}
-	e.Size, e.Offset = n, t.offset
+	e.Size = n
 	e.SHA256, e.SHA1 = sums.sums()
 	t.offset += n
 	return nil

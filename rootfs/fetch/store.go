@@ -215,6 +215,19 @@ func (s *Store) Path(ctx context.Context, d recipes.Digest) (string, error) {
 	return f.Name(), f.Close()
 }
 
+// Unchanged says whether an open object is the file that this process wrote or
+// hashed, and nobody has touched it since, as far as its inode, size and times
+// tell: its bytes need not be hashed again. Where it says no they may still be
+// right, as after a hard link to the file.
+func (s *Store) Unchanged(f *os.File, d recipes.Digest) bool {
+	c := s.memory(d)
+	c.mu.Lock()
+	known := c.info
+	c.mu.Unlock()
+	info, err := f.Stat()
+	return err == nil && known != nil && untouched(known, info)
+}
+
 // check hashes an open object unless this very file was hashed before.
 func (s *Store) check(ctx context.Context, f *os.File, d recipes.Digest) error {
 	c := s.memory(d)
@@ -235,16 +248,29 @@ func (s *Store) check(ctx context.Context, f *os.File, d recipes.Digest) error {
 		s.remove(f.Name(), info)
 		return &CorruptError{Path: f.Name(), Want: d, Got: got}
 	}
-	if now := time.Now(); now.Sub(info.ModTime()) > touchAfter {
-		// Fails on another user's object, which then ages as if unused.
-		if os.Chtimes(f.Name(), now, now) == nil {
-			if info, err = f.Stat(); err != nil {
-				return fmt.Errorf("store: %w", err)
-			}
-		}
+	c.info, err = renew(f, info)
+	return err
+}
+
+// renew gives an old object the time of its use, unless somebody has changed
+// the file since it was looked at, and looks again.
+func renew(f *os.File, seen fs.FileInfo) (fs.FileInfo, error) {
+	now := time.Now()
+	if now.Sub(seen.ModTime()) <= touchAfter {
+		return seen, nil
 	}
-	c.info = info
-	return nil
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	// Fails on another user's object, which then ages as if unused.
+	if !sameFile(seen, info) || os.Chtimes(f.Name(), now, now) != nil {
+		return seen, nil
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return info, nil
 }
 
 func (s *Store) memory(d recipes.Digest) *checked {
@@ -270,6 +296,14 @@ func (s *Store) remove(path string, bad fs.FileInfo) {
 // its inode, size and time tell.
 func sameFile(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// untouched is sameFile, and nothing was done to the file in between, not even
+// setting its time back. Systems whose change time is not known say no.
+func untouched(a, b fs.FileInfo) bool {
+	then, ok := changeTime(a)
+	now, _ := changeTime(b)
+	return ok && then.Equal(now) && sameFile(a, b)
 }
 
 // hashFile gives the sha256 of all of f and leaves f at its start.

@@ -107,14 +107,12 @@ func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 	if err := errors.Join(f.Chmod(0o444), f.Sync()); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	info, err := f.Stat()
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+	err = s.folder(filepath.Dir(path))
+	if err == nil {
+		err = moveInto(f.Name(), path)
 	}
-	if err := s.folder(filepath.Dir(path)); err != nil {
-		return err
-	}
-	if err := moveInto(f.Name(), path); err != nil {
+	info, statErr := f.Stat() // with the time that renaming gave it
+	if err := errors.Join(err, statErr, f.Close()); err != nil {
 		return err
 	}
 	c.info = info
