@@ -29,6 +29,19 @@ const deployStacks = "Stacks: standalone is one PostgreSQL with an exporter of i
 	"Images are named by the digests that --from has under the tag of their stream. No password is written; what\n" +
 	"makes them is said on standard error. The same images give the same bytes.\n\n"
 
+const deployClosed = "The network policies let every namespace read the metrics of the exporter (9187) and of Nessie (19121), which\n" +
+	"have ports of their own. --metrics-from opens Patroni's REST API (8008) and MinIO (9000) to one namespace more:\n" +
+	"there Patroni asks for a password for what changes the cluster, and MinIO for everything, for metrics too (mc\n" +
+	"admin prometheus generate). The ports of Trino and Spark ask nobody: what reads their metrics runs in the namespace. PostgreSQL\n" +
+	"(5432) of a lakehouse is open to Nessie and to the Job that makes the roles alone, not to other clients.\n\n"
+
+const deployRotation = "A password changes in the Secret (kubectl patch), then where it is kept. The Jobs roles and bucket give it to\n" +
+	"exporter, nessie and lake; one that has run is not run again by the same manifests until it is deleted:\n\n" +
+	"  kubectl -n lakehouse delete job -l 'app.kubernetes.io/name in (roles, bucket)' && kubectl apply -f lakehouse.yaml\n\n" +
+	"The password of MinIO's administrator is taken over by a restart of its StatefulSet; those of PostgreSQL, and of\n" +
+	"ha superuser, replicator and rewinder, by ALTER ROLE (\\password in psql) on the server or the leader. At last\n" +
+	"what reads the password is restarted: kubectl rollout restart."
+
 func (a *app) deployKubernetes() *cobra.Command {
 	var o deploy.Options
 	var from string
@@ -38,7 +51,8 @@ func (a *app) deployKubernetes() *cobra.Command {
 		Long: "deploy kubernetes writes the manifests of a stack, with its services, rights, probes, volumes and network\n" +
 			"policies, to standard output. The namespace admits only pods under Pod Security \"restricted\".\n\n" +
 			deployStacks +
-			"Passwords come from a Secret of your own, the same one for standalone and for lakehouse, which has more keys.",
+			"Passwords come from a Secret of your own, the same one for standalone and for lakehouse, which has more keys.\n\n" +
+			deployClosed + deployRotation,
 		Example: "  shudl-assemble deploy kubernetes --distro debian --from ghcr.io/org/repo | kubectl apply -f -\n" +
 			"  shudl-assemble deploy kubernetes --distro debian --stack lakehouse --registry registry.example/shudl > lakehouse.yaml",
 		Args: usageArgs(cobra.NoArgs),
@@ -53,6 +67,8 @@ func (a *app) deployKubernetes() *cobra.Command {
 	flags.StringVar(&o.Name, "name", "", "what the names of all objects begin with, and of ha the name of the cluster (default: lakehouse-pg for ha, else lakehouse)")
 	flags.StringVar(&o.Secret, "secret", "", "`NAME` of the Secret with the passwords (default: that of --name with -credentials)")
 	flags.StringVar(&o.Store, "dcs", "configmaps", "what Patroni keeps its state in: configmaps or endpoints")
+	flags.StringVar(&o.MetricsFrom, "metrics-from", "", "`NAMESPACE` of a Prometheus that may read the metrics of Patroni and MinIO (default: none may)")
+	flags.BoolVar(&o.Synchronous, "synchronous", false, "begin ha in synchronous mode: no acknowledged row is lost with a leader (later: patronictl edit-config)")
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -172,7 +171,6 @@ func (s service) variables(address *strings.Replacer) []recipes.Variable {
 // composeNotes say how the passwords are made that the file refers to.
 func composeNotes(all []service) string {
 	names := secretNames(all)
-	slices.Sort(names)
 	return "the services read their passwords from files beside the compose file, which are not made here; make them once:\n" +
 		"  mkdir -p -m 700 secrets && for s in " + strings.Join(names, " ") + "; do [ -e secrets/$s ] || { openssl rand -hex 24 >secrets/$s && chmod 444 secrets/$s; }; done"
 }

@@ -34,6 +34,11 @@ type Options struct {
 	// Store is what Patroni keeps its state in: configmaps (default) or
 	// endpoints.
 	Store string
+	// MetricsFrom is the namespace of a Prometheus that the network policies
+	// let in to metrics which share a port with something else; "" is none.
+	MetricsFrom string
+	// Synchronous begins the cluster of ha in synchronous mode.
+	Synchronous bool
 }
 
 // OptionError is a value of an option that cannot be.
@@ -71,6 +76,12 @@ func (o *Options) complete() error {
 	if !secretName.MatchString(o.Secret) || len(o.Secret) > 253 {
 		return &OptionError{"secret", fmt.Sprintf("%q cannot be the name of a Secret", o.Secret)}
 	}
+	if o.MetricsFrom != "" && !namespace.MatchString(o.MetricsFrom) {
+		return &OptionError{"metrics-from", fmt.Sprintf("%q cannot be the name of a namespace", o.MetricsFrom)}
+	}
+	if o.Synchronous && o.Stack != "" && o.Stack != StackHA {
+		return &OptionError{"synchronous", "the stack " + o.Stack + " has one PostgreSQL, and nothing that could follow it: --stack ha has three"}
+	}
 	if o.Store != "configmaps" && o.Store != "endpoints" {
 		return &OptionError{"dcs", fmt.Sprintf("%q is neither configmaps nor endpoints", o.Store)}
 	}
@@ -86,6 +97,10 @@ func (o *Options) complete() error {
 	}
 	return nil
 }
+
+// namespace is the name of any namespace (RFC 1123), which the user may not
+// have chosen.
+var namespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 

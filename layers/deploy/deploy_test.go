@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,75 @@ func decode(t *testing.T, text []byte) {
 	}
 }
 
+// What the options add, and that nothing else changes.
+func TestOptionsOfHA(t *testing.T) {
+	o := published(t)
+	plain, err := HA(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Synchronous, o.MetricsFrom = true, "monitoring"
+	have, err := HA(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode(t, have)
+	without := string(have)
+	for _, added := range []string{`
+        - name: PATRONI_SYNCHRONOUS_MODE
+          value: "true"`, `
+      annotations:
+        prometheus.io/port: "8008"
+        prometheus.io/scrape: "true"`, `
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: monitoring`} {
+		if strings.Count(without, added) != 1 {
+			t.Errorf("not there once:%s", added)
+		}
+		without = strings.Replace(without, added, "", 1)
+	}
+	if without != string(plain) {
+		t.Errorf("more than what was asked for has changed:\n%s", have)
+	}
+	for _, policy := range policies(t, have) {
+		holdMetrics(t, policy, map[string]bool{"restapi": true})
+	}
+}
+
+func policies(t *testing.T, text []byte) []networkingv1.NetworkPolicy {
+	t.Helper()
+	var all []networkingv1.NetworkPolicy
+	for _, doc := range strings.Split(string(text), "---\n") {
+		var one networkingv1.NetworkPolicy
+		if err := yaml.Unmarshal([]byte(doc), &one); err != nil {
+			t.Fatal(err)
+		}
+		if one.Kind == "NetworkPolicy" {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// holdMetrics holds a policy to letting the namespace monitoring in to these
+// ports, and to no other.
+func holdMetrics(t *testing.T, policy networkingv1.NetworkPolicy, open map[string]bool) {
+	t.Helper()
+	for _, rule := range policy.Spec.Ingress {
+		lets := slices.ContainsFunc(rule.From, func(p networkingv1.NetworkPolicyPeer) bool {
+			return p.NamespaceSelector != nil && p.PodSelector == nil && p.NamespaceSelector.MatchLabels[corev1.LabelMetadataName] == "monitoring"
+		})
+		var name string
+		if len(rule.Ports) > 0 {
+			name = rule.Ports[0].Port.String()
+		}
+		if lets != open[name] {
+			t.Errorf("policy %s, port %s: monitoring may come in: %t", policy.Name, name, lets)
+		}
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	o := published(t)
 	for flag, change := range map[string]func(*Options){
@@ -135,6 +205,9 @@ func TestMistakes(t *testing.T) {
 		"name":      func(o *Options) { o.Name = strings.Repeat("a", 41) },
 		"secret":    func(o *Options) { o.Secret = "a_b" },
 		"dcs":       func(o *Options) { o.Store = "etcd" },
+
+		"metrics-from": func(o *Options) { o.MetricsFrom = "a.b" },
+		"synchronous":  func(o *Options) { o.Synchronous, o.Stack = true, StackLakehouse },
 	} {
 		o := o
 		change(&o)

@@ -102,7 +102,7 @@ func (s service) command(address *strings.Replacer) []string {
 	return s.args
 }
 
-// secretNames lists the passwords of a stack, each once.
+// secretNames lists the passwords of a stack, each once, sorted.
 func secretNames(all []service) []string {
 	var names []string
 	for _, s := range all {
@@ -112,6 +112,7 @@ func secretNames(all []service) []string {
 			}
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 

@@ -123,13 +123,21 @@ func (p patroni) statefulSet() *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{TypeMeta: kind("apps/v1", "StatefulSet"), ObjectMeta: p.meta(p.Name), Spec: appsv1.StatefulSetSpec{
 		Replicas: ptr[int32](members), ServiceName: p.Name + "-pods", PodManagementPolicy: appsv1.ParallelPodManagement,
 		Selector: &metav1.LabelSelector{MatchLabels: p.cluster("")},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: p.scraped()}, Spec: pod},
 		VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
 			TypeMeta: kind("v1", "PersistentVolumeClaim"), ObjectMeta: metav1.ObjectMeta{Name: "data"},
 			Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")}}},
 		}},
 	}}
+}
+
+// scraped says to a Prometheus that may come in where the metrics are.
+func (p patroni) scraped() map[string]string {
+	if p.MetricsFrom == "" {
+		return nil
+	}
+	return scrape(8008)
 }
 
 func (p patroni) container() corev1.Container {
@@ -165,6 +173,9 @@ func (p patroni) environment() []corev1.EnvVar {
 		{Name: "PATRONI_KUBERNETES_USE_ENDPOINTS", Value: fmt.Sprint(p.Store == "endpoints")},
 		{Name: "PATRONI_RESTAPI_USERNAME", Value: "patroni"},
 		{Name: "SHUDL_LOG_FORMAT", Value: "json"},
+	}
+	if p.Synchronous {
+		env = append(env, corev1.EnvVar{Name: "PATRONI_SYNCHRONOUS_MODE", Value: "true"})
 	}
 	for _, s := range secretKeys() {
 		env = append(env, corev1.EnvVar{Name: s.variable, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -203,8 +214,9 @@ func (p patroni) budget() *policyv1.PodDisruptionBudget {
 		Spec: policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr(intstr.FromInt32(1)), Selector: &metav1.LabelSelector{MatchLabels: p.cluster("")}}}
 }
 
-// policy lets clients in the namespace reach PostgreSQL, and only members the REST
-// API: in failsafe mode the leader asks the others there.
+// policy lets clients in the namespace reach PostgreSQL, and members the REST
+// API: in failsafe mode the leader asks the others there. A Prometheus reads
+// its metrics, and what changes the cluster asks for a password.
 func (p patroni) policy() *networkingv1.NetworkPolicy {
 	port := func(name string) []networkingv1.NetworkPolicyPort {
 		return []networkingv1.NetworkPolicyPort{{Protocol: ptr(corev1.ProtocolTCP), Port: ptr(intstr.FromString(name))}}
@@ -213,7 +225,7 @@ func (p patroni) policy() *networkingv1.NetworkPolicy {
 		PodSelector: metav1.LabelSelector{MatchLabels: p.cluster("")}, PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 		Ingress: []networkingv1.NetworkPolicyIngressRule{
 			{Ports: port("postgresql"), From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}},
-			{Ports: port("restapi"), From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: p.cluster("")}}}},
+			{Ports: port("restapi"), From: append([]networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: p.cluster("")}}}, p.prometheus()...)},
 		},
 	}}
 }

@@ -65,6 +65,9 @@ type port struct {
 	from []string
 	// metrics says that it has nothing else, and every namespace may ask.
 	metrics bool
+	// measured says that it has metrics beside what it is there for, which asks
+	// for a password.
+	measured bool
 }
 
 type ready struct{ port, path string }
@@ -109,7 +112,7 @@ func lake() []part {
 	engines := []string{"spark-master", "spark-worker"}
 	return []part{
 		{name: "minio", image: "minio", keeps: "50Gi", memory: 1024, tmp: 64, json: true, waits: true,
-			ports: []port{{name: "s3", number: 9000, from: append([]string{"bucket", "nessie", "trino"}, engines...)}, {name: "console", number: 9001, host: 9001}},
+			ports: []port{{name: "s3", number: 9000, measured: true, from: append([]string{"bucket", "nessie", "trino"}, engines...)}, {name: "console", number: 9001, host: 9001}},
 			ready: &ready{"s3", "/minio/health/ready"},
 			env:   []recipes.Variable{{Name: "MINIO_ROOT_USER", Value: "admin"}}, secrets: []secret{{"minio-password", "MINIO_ROOT_PASSWORD_FILE"}}},
 		{name: "bucket", image: "minio", script: bucketScript, memory: 256, tmp: 16, needs: []string{"minio"},

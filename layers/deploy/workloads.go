@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -81,11 +80,16 @@ func (w workloads) pod(s service) corev1.PodTemplateSpec {
 		template.Spec.Volumes = append(template.Spec.Volumes, w.volumes(one)...)
 		for _, p := range one.ports {
 			if one.beside != "" && p.metrics {
-				template.Annotations = map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": fmt.Sprint(p.number)}
+				template.Annotations = scrape(p.number)
 			}
 		}
 	}
 	return template
+}
+
+// scrape are the annotations by which a Prometheus commonly finds metrics.
+func scrape(port int32) map[string]string {
+	return map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": fmt.Sprint(port)}
 }
 
 // container writes a service as a container of the pod of another, or its own.
@@ -247,20 +251,30 @@ func (w workloads) peers(p port) []networkingv1.NetworkPolicyPeer {
 	if p.metrics {
 		return []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}}
 	}
-	if len(p.from) == 0 {
-		return []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}
-	}
 	var peers []networkingv1.NetworkPolicyPeer
+	if len(p.from) == 0 {
+		peers = append(peers, networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{}})
+	}
 	for _, name := range p.from {
 		peers = append(peers, networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: w.labels(find(w.all, name).name)}})
+	}
+	if p.measured {
+		peers = append(peers, w.prometheus()...)
 	}
 	return peers
 }
 
+// prometheus is whoever reads metrics from another namespace; nobody where none
+// is named.
+func (o Options) prometheus() []networkingv1.NetworkPolicyPeer {
+	if o.MetricsFrom == "" {
+		return nil
+	}
+	return []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: o.MetricsFrom}}}}
+}
+
 func (w workloads) notes() string {
-	names := secretNames(w.all)
-	slices.Sort(names)
-	return secretNote(w.Options, names)
+	return secretNote(w.Options, secretNames(w.all))
 }
 
 func mebibytes(n int) resource.Quantity {

@@ -196,6 +196,23 @@ func (a applied) holdNetwork(t *testing.T) {
 	}
 }
 
+// A Prometheus that is named comes in to MinIO, and to no port of others.
+func TestMetricsOfALakehouse(t *testing.T) {
+	o := published(t)
+	o.Stack, o.MetricsFrom = StackLakehouse, "monitoring"
+	made, err := Kubernetes(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := apply(t, made.Text)
+	if len(a.policies) != 6 {
+		t.Errorf("%d policies", len(a.policies))
+	}
+	for _, policy := range a.policies {
+		holdMetrics(t, policy, map[string]bool{"9000": true})
+	}
+}
+
 // A Job cannot be changed: with another image it is another one.
 func TestJobOfAnotherImage(t *testing.T) {
 	o := published(t)
