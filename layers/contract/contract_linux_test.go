@@ -135,6 +135,28 @@ func TestMet(t *testing.T) {
 	}
 }
 
+// A container that was stopped starts again on its volumes, and its log goes on.
+func TestStartAfterStop(t *testing.T) {
+	report, err := run(t, options(t, `user: "1000:1000"
+healthy: 20s
+stop: 5s
+cases:
+  - name: again
+    log: json
+    env: {LOG: json}
+    steps:
+      - {stop: main}
+      - {start: main}
+      - {name: both runs are in its log, says: '(?s)"start 1".*"goodbye".*"start 2"'}
+      - {stop: main}
+      - {start: main}
+      - {name: all three, says: '(?s)"start 1".*"start 2".*"start 3"'}
+`))
+	if err != nil {
+		t.Errorf("%v: %+v", err, report.Checks)
+	}
+}
+
 // Each way not to meet a contract is seen, and told by the check that it
 // breaks. All are cases of one contract, since a case that fails does not keep
 // the next one from being seen.
@@ -162,6 +184,7 @@ func TestUnmet(t *testing.T) {
 		{"missing metric", "steps: [{name: s, metrics: 'http://127.0.0.1:8080/metrics', has: [stops]}]", "s", "1 metric families, but not stops"},
 		{"silent log", "steps: [{name: s, says: hello, within: 500ms}]", "s", "no line that matches hello"},
 		{"data lost", "env: {DATA: /tmp}\n    steps: [{restart: main}, {name: s, http: 'http://127.0.0.1:8080/state', json: {starts: '2'}}]", "s", "starts is 1, want 2"},
+		{"started twice", "steps: [{restart: main}, {start: main}]", "becomes healthy within 6s", "it runs already"},
 		{"dies on the way", "env: {ANGRY: yes}\n    steps: [{restart: main}]", "main restarts", "ends with status 3"},
 	}
 	text := "user: '1:1'\nhealthy: 6s\nstop: 4s\nwritable: [/nowhere]\ncases:\n"

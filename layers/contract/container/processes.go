@@ -110,10 +110,19 @@ type Meter struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 	peak int64
+
+	// resident is the sum of the resident set sizes when the proportional ones
+	// were last read, and since is how many samples ago that was.
+	resident int64
+	since    int
 }
 
 // sampling is how often memory is looked at.
 const sampling = 250 * time.Millisecond
+
+// idle is every how many samples memory that does not grow is read all the
+// same: pages that are no longer shared count more.
+const idle = 20
 
 // Measure looks at the memory of the container's processes again and again:
 // their proportional set sizes together, in which shared pages count once.
@@ -122,9 +131,7 @@ func (c *Container) Measure(ctx context.Context) *Meter {
 	m := &Meter{stop: stop}
 	m.done.Go(func() {
 		for {
-			if now := c.memory(); now > m.peak {
-				m.peak = now
-			}
+			m.sample(c.resident, c.memory)
 			select {
 			case <-ctx.Done():
 				return
@@ -144,6 +151,42 @@ func (m *Meter) Peak() int64 {
 	return m.peak
 }
 
+// sample reads the proportional set sizes, for which the kernel walks all
+// pages, only where they can be more than the peak: they are never more than
+// the resident ones, which it counts as it goes.
+func (m *Meter) sample(resident, proportional func() int64) {
+	m.since++
+	now := resident()
+	grown := now > m.resident+m.resident/100
+	if now <= m.peak || !grown && m.since < idle {
+		return
+	}
+	m.resident, m.since = now, 0
+	m.peak = max(m.peak, proportional())
+}
+
+// resident is the sum of the resident set sizes, in bytes: proc_pid_statm(5).
+func (c *Container) resident() int64 {
+	pids, err := c.processes()
+	if err != nil {
+		return 0
+	}
+	var pages int64
+	for _, pid := range pids {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			continue
+		}
+		if fields := strings.Fields(string(data)); len(fields) > 1 {
+			if n, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
+				pages += n
+			}
+		}
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// memory is the sum of the proportional set sizes, in bytes.
 func (c *Container) memory() int64 {
 	pids, err := c.processes()
 	if err != nil {

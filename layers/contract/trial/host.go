@@ -86,15 +86,32 @@ func (l *life) program(ctx context.Context, p recipes.Program) error {
 		close(ended)
 	}()
 	l.helpers = append(l.helpers, func() error {
-		cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-			return nil
-		case <-time.After(5 * time.Second):
-			return cmd.Process.Kill()
+		if err := terminate(cmd.Process, ended, 5*time.Second); err != nil {
+			return fmt.Errorf("program %s: %w", p.Name, err)
 		}
+		return nil
 	})
 	return l.ready(ctx, p, ended, output.Name())
+}
+
+// terminate ends a process and returns when it has ended, so that its folder
+// can go: by SIGTERM, and by SIGKILL where that does not do it in time.
+func terminate(p *os.Process, ended <-chan struct{}, grace time.Duration) error {
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(grace):
+	}
+	if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("process %d does not end", p.Pid)
+	}
 }
 
 // ready waits until a program answers.

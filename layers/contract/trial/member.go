@@ -64,8 +64,17 @@ func (m *member) running() bool {
 }
 
 // start runs it until it is healthy, or has ended where that is what it is
-// for. cmd are other arguments; nil means the image's own.
+// for, in the place of a run before that has ended. cmd are other arguments; nil means the image's own.
 func (m *member) start(ctx context.Context, cmd []string) error {
+	if m.running() {
+		return unmetf("it runs already")
+	}
+	m.measured()
+	if m.current != nil {
+		if err := m.away(ctx); err != nil {
+			return err
+		}
+	}
 	m.runs++
 	spec, err := m.spec(cmd)
 	if err != nil {
