@@ -55,6 +55,7 @@ func (n *node) attestations() ([]publish.Attestation, error) {
 		if n.handed != nil {
 			a.Predicate = func(ctx context.Context) ([]byte, error) { return n.statement(ctx, p.kind) }
 		} else {
+			a.Compact = p.kind == attest.PredicateSPDX || p.kind == attest.PredicateCycloneDX
 			var err error
 			if a.Key, err = p.key(); err != nil {
 				return nil, err

@@ -30,7 +30,7 @@ func (k *Key) bundle(ctx context.Context, statement []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("sign a statement: %w", err)
 	}
 	// No other part of an envelope or bundle is this.
-	mark := sha256.Sum256(statement)
+	mark := sha256.Sum256(sig)
 	payload := make([]byte, base64.StdEncoding.EncodedLen(len(statement)))
 	base64.StdEncoding.Encode(payload, statement)
 

@@ -61,6 +61,20 @@ func NewStatement(repository string, digest recipes.Digest, predicateType string
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
+// CompactStatement is NewStatement of a predicate that an encoder of JSON has
+// just written, without white space: megabytes of it are not read once more to
+// find that out.
+func CompactStatement(repository string, digest recipes.Digest, predicateType string, predicate []byte) ([]byte, error) {
+	const empty = "null}"
+	head, err := NewStatement(repository, digest, predicateType, []byte("null"))
+	if err != nil {
+		return nil, err
+	}
+	statement := make([]byte, 0, len(head)+len(predicate))
+	statement = append(statement, bytes.TrimSuffix(head, []byte(empty))...)
+	return append(append(statement, predicate...), '}'), nil
+}
+
 // Envelope signs a statement as a DSSE envelope:
 // https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
 func Envelope(ctx context.Context, key *Key, statement []byte) ([]byte, error) {

@@ -99,6 +99,9 @@ func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, 
 	if err != nil {
 		return fmt.Errorf("sign %s: %w", subject, err)
 	}
+	if err := p.blobs(ctx, []Blob{p.sayingBlob(subject, item)}); err != nil {
+		return err
+	}
 	return p.putClassic(ctx, tag, []attest.Item{item})
 }
 
@@ -121,7 +124,9 @@ func (p *publication) signature(ctx context.Context, tag *classicTag, payload []
 // putClassic puts items into the manifest under one of cosign's tags, among
 // what is there, and sees to it that they stay.
 func (p *publication) putClassic(ctx context.Context, tag *classicTag, ours []attest.Item) error {
+	p.mu.Lock()
 	p.held.classic = append(p.held.classic, heldItems{tag.name, ours})
+	p.mu.Unlock()
 	return p.mergeClassic(ctx, tag, ours)
 }
 
@@ -133,7 +138,9 @@ func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []
 		if err != nil || tag.digest == m.Digest() {
 			return err
 		}
+		p.mu.Lock()
 		p.held.wrote = true
+		p.mu.Unlock()
 		// That another wrote it right after is no error here: hold looks again.
 		err = p.repo.Swap(ctx, m, []string{tag.name}, map[string]digest.Digest{tag.name: tag.named})
 		if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrReadBack) {
@@ -166,6 +173,13 @@ func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest
 		return Manifest{}, err
 	}
 	m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
+	if p.inRegistry() && m.Digest() != tag.digest {
+		// It is written with the tag, and looked at with it.
+		p.mu.Lock()
+		p.result.Manifests++
+		p.mu.Unlock()
+		return m, nil
+	}
 	return m, p.manifest(ctx, m)
 }
 

@@ -50,7 +50,7 @@ func (c *copier) oneReferrer(ctx context.Context, d ocispec.Descriptor, subject 
 	if err := c.contents(ctx, m); err != nil {
 		return err
 	}
-	return c.referrer(ctx, m)
+	return c.publication.referrers(ctx, m)
 }
 
 // statements copies the unsigned statements that lie beside a manifest, to

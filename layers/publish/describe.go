@@ -90,17 +90,41 @@ func (p *publication) makeAll(ctx context.Context, subject ocispec.Descriptor, c
 	return nil
 }
 
-// write writes what is missing of the claims at the destination.
+// write writes what is missing of the claims at the destination: what they
+// hold first, then the two lists that name it, one beside the other.
 func (p *publication) write(ctx context.Context, subject recipes.Digest, claims []*claim) error {
-	if p.options.Format.Classic() {
-		if err := p.writeClassic(ctx, subject, claims); err != nil {
-			return err
+	var blobs []Blob
+	for _, c := range claims {
+		if c.bundle != nil {
+			blobs = append(blobs, p.itemBlob(c.bundle.Config))
+			for _, item := range c.bundle.Items {
+				blobs = append(blobs, p.sayingBlob(subject, item))
+			}
+		}
+		if c.item != nil {
+			blobs = append(blobs, p.sayingBlob(subject, *c.item))
 		}
 	}
-	if p.options.Format.Bundles() {
-		return p.writeBundles(ctx, claims)
+	if err := p.blobs(ctx, blobs); err != nil {
+		return err
 	}
-	return nil
+	group, ctx := errgroup.WithContext(ctx)
+	if p.options.Format.Classic() {
+		group.Go(func() error { return p.writeClassic(ctx, subject, claims) })
+	}
+	if p.options.Format.Bundles() {
+		group.Go(func() error { return p.writeBundles(ctx, claims) })
+	}
+	return group.Wait()
+}
+
+// sayingBlob is an item that names its subject.
+func (p *publication) sayingBlob(subject recipes.Digest, item attest.Item) Blob {
+	b := p.itemBlob(item)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.fresh = p.inRegistry() && p.fresh[SHA256(subject)]
+	return b
 }
 
 // claims are the attestations in their order, and last the signature. Its
@@ -113,6 +137,9 @@ func (p *publication) claims(subject recipes.Digest, attestations []Attestation)
 			predicate, err := a.Predicate(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("attestation %s: %w", a.PredicateType, err)
+			}
+			if a.Compact {
+				return attest.CompactStatement(p.repo.Name(), subject, a.PredicateType, predicate)
 			}
 			return attest.NewStatement(p.repo.Name(), subject, a.PredicateType, predicate)
 		}})
@@ -206,37 +233,29 @@ func (p *publication) signAll(ctx context.Context, claims []*claim) error {
 	return group.Wait()
 }
 
-// writeBundles writes each bundle as a referrer, one after the other.
+// writeBundles writes the bundles as referrers.
 func (p *publication) writeBundles(ctx context.Context, claims []*claim) error {
+	ms := make([]Manifest, 0, len(claims))
 	for _, c := range claims {
-		blobs := []Blob{p.itemBlob(c.bundle.Config)}
-		for _, item := range c.bundle.Items {
-			blobs = append(blobs, p.itemBlob(item))
-		}
-		if err := p.blobs(ctx, blobs); err != nil {
-			return err
-		}
-		m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: c.bundle.Raw}
-		if err := p.referrer(ctx, m); err != nil {
-			return err
-		}
+		ms = append(ms, Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: c.bundle.Raw})
 	}
-	return nil
+	return p.referrers(ctx, ms...)
 }
 
-// referrer writes a referrer that is not listed.
-func (p *publication) referrer(ctx context.Context, m Manifest) error {
-	written, err := p.repo.PutReferrer(ctx, m)
+// referrers writes referrers that are not listed.
+func (p *publication) referrers(ctx context.Context, ms ...Manifest) error {
+	written, err := p.repo.PutReferrers(ctx, ms...)
 	if err != nil {
 		return err
 	}
-	p.held.referrers = append(p.held.referrers, m)
-	if written {
-		p.result.Manifests++
-		p.held.wrote = true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held.referrers = append(p.held.referrers, ms...)
+	p.result.Manifests += len(written)
+	p.held.wrote = p.held.wrote || len(written) > 0
+	if len(p.result.Moved) > 0 {
+		written = ms
 	}
-	if written || len(p.result.Moved) > 0 {
-		p.written.manifests = append(p.written.manifests, m)
-	}
+	p.written.manifests = append(p.written.manifests, written...)
 	return nil
 }

@@ -62,12 +62,13 @@ type Repository interface {
 	PutBlob(ctx context.Context, blob Blob) error
 	// PutManifest writes a manifest by digest.
 	PutManifest(ctx context.Context, manifest Manifest) error
-	// PutReferrer writes a manifest that names a subject, by digest, and
-	// makes sure that Referrers lists it. One that is listed already is not
-	// written again: written tells. Two calls for one subject come one after
-	// the other, since the fallback tag is read, changed and written.
-	PutReferrer(ctx context.Context, manifest Manifest) (written bool, err error)
-	// ReadBack makes sure, over a new connection, that what was written is
+	// PutReferrers writes manifests that name one subject, by digest, and
+	// makes sure that Referrers lists them. Those that are listed already are
+	// not written again: written tells of the others. Two calls for one subject
+	// come one after the other, since the fallback tag is read, changed and
+	// written.
+	PutReferrers(ctx context.Context, manifests ...Manifest) (written []Manifest, err error)
+	// ReadBack makes sure, over connections of its own, that what was written is
 	// served: each manifest byte by byte, each blob by its size and a sample.
 	ReadBack(ctx context.Context, manifests []Manifest, blobs []Blob) error
 	// Tag points tags at a manifest that is there, in the order given. A
@@ -108,19 +109,23 @@ type Blob struct {
 	// origin is a repository that has the blob, which one of the same registry
 	// can mount.
 	origin *name.Repository
+	// content, where it is set, is what Open gives, and has the digest.
+	content []byte
+	// fresh says that nobody can have it yet: it names a manifest that was not
+	// there either, so it is not asked for.
+	fresh bool
 }
 
 // BytesBlob is a small blob in memory.
 func BytesBlob(mediaType string, content []byte) Blob {
+	return bytesBlob(ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}, content)
+}
+
+// bytesBlob is one whose descriptor was made of the content.
+func bytesBlob(d ocispec.Descriptor, content []byte) Blob {
 	return Blob{
-		Descriptor: ocispec.Descriptor{
-			MediaType: mediaType,
-			Digest:    digest.FromBytes(content),
-			Size:      int64(len(content)),
-		},
-		Open: func(context.Context) (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(content)), nil
-		},
+		Descriptor: d, content: content,
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
 	}
 }
 
@@ -130,6 +135,8 @@ type Attestation struct {
 	// Key, where it is set, stands for the bytes of the predicate: whoever
 	// gives the same key gives the same bytes.
 	Key string
+	// Compact says that the predicate has no white space between its tokens.
+	Compact bool
 	// Predicate makes the JSON of the predicate.
 	Predicate func(ctx context.Context) ([]byte, error)
 }

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -63,27 +64,25 @@ func (p *publication) restore(ctx context.Context) (lost bool, err error) {
 			return false, err
 		}
 	}
-	listed := map[digest.Digest]map[digest.Digest]bool{}
+	bySubject := map[digest.Digest][]Manifest{}
 	for _, m := range p.held.referrers {
 		subject, err := referrerSubject(m)
 		if err != nil {
 			return false, err
 		}
-		if listed[subject] == nil {
-			there, err := p.repo.Referrers(ctx, subject)
-			if err != nil {
-				return false, err
-			}
-			listed[subject] = map[digest.Digest]bool{}
-			for _, d := range there {
-				listed[subject][d.Digest] = true
-			}
+		bySubject[subject] = append(bySubject[subject], m)
+	}
+	for subject, ms := range bySubject {
+		there, err := p.repo.Referrers(ctx, subject)
+		if err != nil {
+			return false, err
 		}
-		if listed[subject][m.Digest()] {
+		ms = slices.DeleteFunc(ms, func(m Manifest) bool { return lists(there, m.Digest()) })
+		if len(ms) == 0 {
 			continue
 		}
 		lost = true
-		if _, err := p.repo.PutReferrer(ctx, m); err != nil {
+		if _, err := p.repo.PutReferrers(ctx, ms...); err != nil {
 			return false, err
 		}
 	}

@@ -39,7 +39,7 @@ func (r *layoutRepository) Referrers(ctx context.Context, subject digest.Digest)
 	for _, d := range candidates {
 		m, err := r.Manifest(ctx, d.Digest)
 		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnreadable) {
-			continue // written anew by PutReferrer
+			continue // written anew by PutReferrers
 		}
 		if err != nil {
 			return nil, err
@@ -86,28 +86,39 @@ func sortedReferrers(found map[digest.Digest]ocispec.Descriptor) []ocispec.Descr
 	return list
 }
 
-// PutReferrer writes the manifest and names it in index.json.
-func (r *layoutRepository) PutReferrer(ctx context.Context, m Manifest) (bool, error) {
-	subject, err := referrerSubject(m)
+// PutReferrers writes the manifests and names them in index.json.
+func (r *layoutRepository) PutReferrers(ctx context.Context, ms ...Manifest) ([]Manifest, error) {
+	subject, err := oneSubject(ms)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	there, err := r.Referrers(ctx, subject)
-	if err != nil || lists(there, m.Digest()) {
-		return false, err
+	if err != nil {
+		return nil, err
 	}
-	if err := r.PutManifest(ctx, m); err != nil {
-		return false, err
+	var written []Manifest
+	var descriptors []ocispec.Descriptor
+	for _, m := range ms {
+		if lists(there, m.Digest()) {
+			continue
+		}
+		d, err := referrerDescriptor(m)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.PutManifest(ctx, m); err != nil {
+			return nil, err
+		}
+		written, descriptors = append(written, m), append(descriptors, d)
 	}
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
-		return false, fmt.Errorf("%w: referrer of %s: %w", ErrUnreadable, subject, err)
+	if len(written) == 0 {
+		return nil, nil
 	}
-	d := m.Descriptor()
-	d.ArtifactType, d.Annotations = manifest.ArtifactType, manifest.Annotations
-	return true, r.change(ctx, func(index *ocispec.Index) error {
-		if !lists(index.Manifests, d.Digest) {
-			index.Manifests = append(index.Manifests, d)
+	return written, r.change(ctx, func(index *ocispec.Index) error {
+		for _, d := range descriptors {
+			if !lists(index.Manifests, d.Digest) {
+				index.Manifests = append(index.Manifests, d)
+			}
 		}
 		return nil
 	})

@@ -174,10 +174,10 @@ func (c *claim) again(ctx context.Context, signer attest.Signer) (*attest.Bundle
 // made once it is asked for.
 func (p *publication) itemBlob(item attest.Item) Blob {
 	again := p.recalled[item.Digest]
-	if item.Content != nil || again == nil {
-		return BytesBlob(item.MediaType, item.Content)
-	}
 	d := ocispec.Descriptor{MediaType: item.MediaType, Digest: item.Digest, Size: item.Size}
+	if item.Content != nil || again == nil {
+		return bytesBlob(d, item.Content)
+	}
 	return Blob{Descriptor: d, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		content, err := again(ctx)
 		if err != nil {

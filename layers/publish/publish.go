@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -88,12 +89,16 @@ type publication struct {
 	release Release
 	options Options
 	repo    Repository
+	mu      sync.Mutex // guards result, written and held while both lists are written
 	result  Result
 	// current is what the tags name before they move.
 	current map[string]digest.Digest
 	// written is read back before a tag moves.
 	written readBack
 	held    holding
+	// sure are blobs that are there and in written where they belong there, and
+	// fresh are manifests that were not there before.
+	sure, fresh map[digest.Digest]bool
 	// served are blobs that an earlier push read back, with their marks.
 	served map[digest.Digest]string
 	// recalled makes the content of items that are known from an earlier push,
@@ -157,7 +162,7 @@ func (p *publication) run(ctx context.Context) (Result, error) {
 		if !errors.Is(err, ErrChanged) || lost || try == swapTries {
 			return result, err
 		}
-		p.result.Moved, p.written = nil, readBack{}
+		p.result.Moved, p.written, p.sure, p.fresh = nil, readBack{}, nil, nil
 	}
 }
 
@@ -217,40 +222,75 @@ func (p *publication) image(ctx context.Context, img Image) error {
 	return p.describe(ctx, manifest, img.Attestations)
 }
 
-// blobs writes those that the repository does not have.
+// blobs writes those that the repository does not have: it is asked for all of
+// them first, unless this publication has asked before.
 func (p *publication) blobs(ctx context.Context, blobs []Blob) error {
-	group, ctx := errgroup.WithContext(ctx)
+	blobs = p.unsure(blobs)
+	missing, err := p.missing(ctx, blobs)
+	if err != nil {
+		return err
+	}
+	group, writing := errgroup.WithContext(ctx)
 	group.SetLimit(p.options.Jobs)
-	written := make([]bool, len(blobs))
-	seen := map[digest.Digest]bool{}
 	for i, blob := range blobs {
-		if seen[blob.Digest] {
-			continue
+		if missing[i] {
+			group.Go(func() error { return p.put(writing, blob) })
 		}
-		seen[blob.Digest] = true
-		group.Go(func() error {
-			has, err := p.repo.Has(ctx, blob.Descriptor)
-			if err != nil || has {
-				return err
-			}
-			written[i] = true
-			return p.put(ctx, blob)
-		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sure == nil {
+		p.sure = map[digest.Digest]bool{}
+	}
 	for i, blob := range blobs {
-		if written[i] {
+		p.sure[blob.Digest] = true
+		if missing[i] {
 			p.result.Blobs++
 		}
 		// With a tag that does not move, what is there was read back when
 		// the tag came to be.
-		if written[i] || len(p.result.Moved) > 0 && !p.wasServed(blob.Digest) {
+		if missing[i] || len(p.result.Moved) > 0 && !p.wasServed(blob.Digest) {
 			p.written.blobs = append(p.written.blobs, blob)
 		}
 	}
 	return nil
+}
+
+// unsure are the blobs that were not looked for yet, each once.
+func (p *publication) unsure(blobs []Blob) []Blob {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var unsure []Blob
+	seen := map[digest.Digest]bool{}
+	for _, b := range blobs {
+		if !seen[b.Digest] && !p.sure[b.Digest] {
+			unsure = append(unsure, b)
+		}
+		seen[b.Digest] = true
+	}
+	return unsure
+}
+
+// missing says of each blob whether the repository lacks it.
+func (p *publication) missing(ctx context.Context, blobs []Blob) ([]bool, error) {
+	missing := make([]bool, len(blobs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(inFlight)
+	for i, blob := range blobs {
+		if blob.fresh {
+			missing[i] = true
+			continue
+		}
+		group.Go(func() error {
+			has, err := p.repo.Has(ctx, blob.Descriptor)
+			missing[i] = err == nil && !has
+			return err
+		})
+	}
+	return missing, group.Wait()
 }
 
 func (p *publication) put(ctx context.Context, blob Blob) (err error) {
@@ -264,20 +304,28 @@ func (p *publication) put(ctx context.Context, blob Blob) (err error) {
 
 // manifest writes a manifest that is not there.
 func (p *publication) manifest(ctx context.Context, m Manifest) error {
-	switch _, err := p.repo.Manifest(ctx, m.Digest()); {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
+	_, err := p.repo.Manifest(ctx, m.Digest())
+	missing := errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt)
+	if err != nil && !missing {
+		return err
+	}
+	if missing {
 		if err := p.repo.PutManifest(ctx, m); err != nil {
 			return err
 		}
-		p.result.Manifests++
-	case err != nil:
-		return err
-	default:
-		if len(p.result.Moved) == 0 {
-			return nil
-		}
 	}
-	p.written.manifests = append(p.written.manifests, m)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if missing {
+		p.result.Manifests++
+		if p.fresh == nil {
+			p.fresh = map[digest.Digest]bool{}
+		}
+		p.fresh[m.Digest()] = true
+	}
+	if missing || len(p.result.Moved) > 0 {
+		p.written.manifests = append(p.written.manifests, m)
+	}
 	return nil
 }
 

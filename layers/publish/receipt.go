@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -181,8 +182,10 @@ func (p *publication) keepReceipt(ctx context.Context) error {
 	if key == "" {
 		return nil
 	}
-	for _, tag := range p.release.Tags {
-		if d, err := p.repo.Resolve(ctx, tag); err != nil || d.Digest != p.result.Digest {
+	// Tags that moved were read back after the last of them was written.
+	if len(p.result.Moved) < len(p.release.Tags) {
+		named, err := p.resolve(ctx)
+		if err != nil || slices.ContainsFunc(named, func(d ocispec.Descriptor) bool { return d.Digest != p.result.Digest }) {
 			return ctx.Err()
 		}
 	}

@@ -94,6 +94,33 @@ func referrerSubject(m Manifest) (digest.Digest, error) {
 	return subject, err
 }
 
+// oneSubject is the subject that manifests have in common.
+func oneSubject(ms []Manifest) (digest.Digest, error) {
+	var subject digest.Digest
+	for _, m := range ms {
+		of, err := referrerSubject(m)
+		if err != nil {
+			return "", err
+		}
+		if subject != "" && of != subject {
+			return "", fmt.Errorf("manifest %s refers to %s, others to %s", m.Digest(), of, subject)
+		}
+		subject = of
+	}
+	return subject, nil
+}
+
+// referrerDescriptor describes a referrer as lists of referrers do.
+func referrerDescriptor(m Manifest) (ocispec.Descriptor, error) {
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(m.Raw, &manifest); err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("%w: referrer %s: %w", ErrUnreadable, m.Digest(), err)
+	}
+	d := m.Descriptor()
+	d.ArtifactType, d.Annotations = manifest.ArtifactType, manifest.Annotations
+	return d, nil
+}
+
 func lists(referrers []ocispec.Descriptor, d digest.Digest) bool {
 	for _, r := range referrers {
 		if r.Digest == d {

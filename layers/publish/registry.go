@@ -50,9 +50,10 @@ type Registry struct {
 	registry name.Registry
 	path     string
 	options  RegistryOptions
-	pusher   *remote.Pusher
 	greeting *greeting
 	slots    chan struct{} // one for each request in flight
+	base     http.RoundTripper
+	fresh    http.RoundTripper // has connections of its own
 }
 
 // inFlight is how many requests one registry gets at a time.
@@ -66,18 +67,7 @@ func NewRegistry(prefix string, o RegistryOptions) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{registry: registry, path: path, options: o, greeting: newGreeting(), slots: make(chan struct{}, inFlight)}
-	options := []remote.Option{
-		remote.WithAuthFromKeychain(o.keychain()),
-		remote.WithTransport(r.base(false)),
-		remote.WithUserAgent(o.userAgent()),
-	}
-	if o.Backoff != nil {
-		options = append(options, remote.WithRetryBackoff(*o.Backoff))
-	}
-	r.pusher, err = remote.NewPusher(options...)
-	if err != nil {
-		return nil, fmt.Errorf("registry %s: %w", prefix, err)
-	}
+	r.base, r.fresh = r.below(false), r.below(true)
 	return r, nil
 }
 
@@ -101,7 +91,7 @@ func (r *Registry) Check(ctx context.Context, images []string) error {
 			return err
 		}
 		group.Go(func() error {
-			t := r.retrying(bound{ctx, r.base(false)})
+			t := r.retrying(bound{ctx, r.base})
 			err := remote.CheckPushPermission(repo.Tag("latest"), r.options.keychain(), t)
 			if err != nil {
 				return registryError("permission to push "+repo.Name(), err)
@@ -147,10 +137,11 @@ type registryRepository struct {
 	registry *Registry
 	repo     name.Repository
 
-	mu     sync.Mutex
-	client *http.Client
-	fresh  *http.Client // has a connection of its own for each request
-	seen   map[digest.Digest]Manifest
+	mu      sync.Mutex
+	client  *http.Client
+	fresh   *http.Client            // has connections of its own
+	writers map[string]*http.Client // by the repository that they mount from
+	seen    map[digest.Digest]Manifest
 	// writes asks for the right to push even where it reads: some registries
 	// refuse to say with less that a repository is not there yet.
 	writes bool
@@ -198,7 +189,11 @@ func (r *registryRepository) reading(ctx context.Context) (*http.Client, error) 
 	if r.client != nil {
 		return r.client, nil
 	}
-	client, err := r.newClient(ctx, false, r.writes)
+	scope := transport.PullScope
+	if r.writes {
+		scope = transport.PushScope
+	}
+	client, err := r.newClient(ctx, r.registry.base, []string{r.repo.Scope(scope)})
 	if err == nil {
 		r.client = client
 	}
@@ -212,24 +207,19 @@ func (r *registryRepository) checking(ctx context.Context) (*http.Client, error)
 	if r.fresh != nil {
 		return r.fresh, nil
 	}
-	client, err := r.newClient(ctx, true, true)
+	client, err := r.newClient(ctx, r.registry.fresh, []string{r.repo.Scope(transport.PushScope)})
 	if err == nil {
 		r.fresh = client
 	}
 	return client, err
 }
 
-func (r *registryRepository) newClient(ctx context.Context, fresh, writes bool) (*http.Client, error) {
-	scope := transport.PullScope
-	if writes {
-		scope = transport.PushScope
-	}
+func (r *registryRepository) newClient(ctx context.Context, base http.RoundTripper, scopes []string) (*http.Client, error) {
 	auth, err := authn.Resolve(ctx, r.registry.options.keychain(), r.repo)
 	if err != nil {
 		return nil, fmt.Errorf("credentials for %s: %w", r.repo, err)
 	}
-	inner := r.registry.retrying(r.registry.base(fresh))
-	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, inner, []string{r.repo.Scope(scope)})
+	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, r.registry.retrying(base), scopes)
 	if err != nil {
 		return nil, registryError("reach "+r.repo.Name(), err)
 	}

@@ -151,18 +151,18 @@ func (r *registryRepository) Has(ctx context.Context, d ocispec.Descriptor) (boo
 	return resp.ContentLength < 0 || resp.ContentLength == d.Size, nil
 }
 
-// ReadBack reads over a connection of its own: manifests and small blobs
+// ReadBack reads over connections of its own: manifests and small blobs
 // whole, of others the first bytes and the size.
 func (r *registryRepository) ReadBack(ctx context.Context, manifests []Manifest, blobs []Blob) error {
 	if len(manifests)+len(blobs) == 0 {
 		return nil
 	}
-	client, err := r.newClient(ctx, true, true)
+	client, err := r.checking(ctx)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4)
+	group.SetLimit(inFlight)
 	for _, m := range manifests {
 		group.Go(func() error {
 			if _, err := r.get(ctx, client, m.Digest().String()); err != nil {

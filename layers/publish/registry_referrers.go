@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 )
 
 // Referrers asks the registry's API, else reads the fallback tag.
@@ -158,43 +162,133 @@ func (r *registryRepository) fallback(ctx context.Context, client *http.Client, 
 // lists it with a delay.
 const putTries = 5
 
-// PutReferrer writes the manifest; go-containerregistry keeps the fallback
-// tag where the registry has no API. The list is then read over a connection
-// of its own.
-func (r *registryRepository) PutReferrer(ctx context.Context, m Manifest) (bool, error) {
-	subject, err := referrerSubject(m)
+// PutReferrers writes the manifests, and the fallback tag where the registry
+// has no API. The list is then read over a connection of its own.
+func (r *registryRepository) PutReferrers(ctx context.Context, ms ...Manifest) ([]Manifest, error) {
+	subject, err := oneSubject(ms)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	there, err := r.Referrers(ctx, subject)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if lists(there, m.Digest()) {
-		_, err := r.Manifest(ctx, m.Digest())
-		if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt) {
-			return false, err
-		}
+	written, err := r.unlisted(ctx, ms, there)
+	if err != nil || len(written) == 0 {
+		return nil, err
 	}
 	client, err := r.checking(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	missing := written
 	for try := range putTries {
-		if err := r.PutManifest(ctx, m); err != nil {
-			return false, err
+		if err := r.putAll(ctx, subject, missing); err != nil {
+			return nil, err
 		}
-		there, err := r.referrers(ctx, client, subject)
-		if err != nil {
-			return false, err
+		if there, err = r.referrers(ctx, client, subject); err != nil {
+			return nil, err
 		}
-		if lists(there, m.Digest()) {
-			return true, nil
+		missing = slices.DeleteFunc(slices.Clone(missing), func(m Manifest) bool { return lists(there, m.Digest()) })
+		if len(missing) == 0 {
+			return written, nil
 		}
 		if err := r.registry.pause(ctx, try+1); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	return false, fmt.Errorf("%w: %s is not listed as a referrer of %s: does another push write to %s at the same time?",
-		ErrReadBack, m.Digest(), subject, r.Name())
+	return nil, fmt.Errorf("%w: %s is not listed as a referrer of %s: does another push write to %s at the same time?",
+		ErrReadBack, missing[0].Digest(), subject, r.Name())
+}
+
+// unlisted are those that are not both listed and there.
+func (r *registryRepository) unlisted(ctx context.Context, ms []Manifest, listed []ocispec.Descriptor) ([]Manifest, error) {
+	var missing []Manifest
+	for _, m := range ms {
+		if lists(listed, m.Digest()) {
+			_, err := r.Manifest(ctx, m.Digest())
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt) {
+				return nil, err
+			}
+		}
+		missing = append(missing, m)
+	}
+	return missing, nil
+}
+
+// putAll writes referrers, and names them under the fallback tag unless the
+// registry says that it lists them, or listed others before.
+func (r *registryRepository) putAll(ctx context.Context, subject digest.Digest, ms []Manifest) error {
+	var silent atomic.Bool
+	group, writing := errgroup.WithContext(ctx)
+	for _, m := range ms {
+		group.Go(func() error {
+			answered, err := r.put(writing, m.Digest().String(), m)
+			if answered.Get("OCI-Subject") == "" {
+				silent.Store(true)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	without := r.without
+	r.mu.Unlock()
+	if !silent.Load() || !without {
+		return nil
+	}
+	return r.addToFallback(ctx, subject, ms)
+}
+
+// addToFallback names referrers under the fallback tag, beside what it names.
+func (r *registryRepository) addToFallback(ctx context.Context, subject digest.Digest, ms []Manifest) error {
+	client, err := r.reading(ctx)
+	if err != nil {
+		return err
+	}
+	tag := FallbackTag(subject)
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
+	switch there, err := r.get(ctx, client, tag); {
+	case r.isMissing(err):
+	case err != nil:
+		return registryError("list the referrers of "+r.Reference(subject.String()), err)
+	default:
+		if _, err := readReferrers(there.Raw, r.Reference(tag)); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(there.Raw, &index); err != nil {
+			return fmt.Errorf("%s: %w", r.Reference(tag), err)
+		}
+	}
+	for _, m := range ms {
+		d, err := referrerDescriptor(m)
+		if err != nil {
+			return err
+		}
+		if !lists(index.Manifests, d.Digest) {
+			index.Manifests = append(index.Manifests, d)
+		}
+	}
+	raw, err := json.Marshal(index)
+	if err != nil {
+		return err
+	}
+	_, err = r.put(ctx, tag, Manifest{MediaType: ocispec.MediaTypeImageIndex, Raw: raw})
+	var status *transport.Error
+	if errors.As(err, &status) && status.StatusCode == http.StatusNotFound {
+		// It does not have what it took a moment ago.
+		return fmt.Errorf("%w: %w", ErrReadBack, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.fallbacks = true
+	r.mu.Unlock()
+	return nil
 }

@@ -1,34 +1,16 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 )
-
-// PutBlob mounts a blob from a sibling repository, or uploads it.
-func (r *registryRepository) PutBlob(ctx context.Context, blob Blob) error {
-	var layer v1.Layer = blobLayer{ctx: ctx, blob: blob}
-	from, err := r.mountable(blob)
-	if err != nil {
-		return err
-	}
-	if from != nil {
-		layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(blob.Digest.String())}
-	}
-	if err := r.registry.pusher.Upload(ctx, r.repo, layer); err != nil {
-		return registryError(fmt.Sprintf("upload blob %s", blob.Digest), err)
-	}
-	return nil
-}
 
 // mountable is the repository of the same registry that a blob can be mounted
 // from; nil where none is known.
@@ -45,35 +27,56 @@ func (r *registryRepository) mountable(blob Blob) (*name.Repository, error) {
 
 // PutManifest writes a manifest by the digest that was computed here.
 func (r *registryRepository) PutManifest(ctx context.Context, m Manifest) error {
-	ref := r.repo.Digest(m.Digest().String())
-	if err := r.registry.pusher.Put(ctx, ref, taggable{m}); err != nil {
-		return registryError("write "+ref.Name(), err)
-	}
-	return nil
+	_, err := r.put(ctx, m.Digest().String(), m)
+	return err
 }
 
-// Tag writes the manifest under each tag, one request each, and reads the tag
-// back.
-func (r *registryRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
-	client, err := r.newClient(ctx, true, true)
+// put writes a manifest under a tag or its digest, and gives the header of the
+// answer.
+func (r *registryRepository) put(ctx context.Context, identifier string, m Manifest) (answer http.Header, err error) {
+	client, err := r.uploading(ctx, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	err = r.registry.again(ctx, func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url("manifests", identifier), bytes.NewReader(m.Raw))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", m.MediaType)
+		answer, err = send(client, req, http.StatusOK, http.StatusCreated, http.StatusAccepted)
+		return err
+	})
+	if err != nil {
+		return nil, registryError("write "+r.Reference(identifier), err)
+	}
+	return answer, nil
+}
+
+// Tag writes the manifest under each tag, in their order, one request each,
+// and then reads all of them back.
+func (r *registryRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
 	for _, tag := range tags {
-		if err := r.tag(ctx, client, m, tag); err != nil {
+		if !tagName.MatchString(tag) {
+			return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
+		}
+		if _, err := r.put(ctx, tag, m); err != nil {
 			return err
 		}
 	}
-	return nil
+	client, err := r.checking(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, tag := range tags {
+		group.Go(func() error { return r.names(ctx, client, tag, m) })
+	}
+	return group.Wait()
 }
 
-func (r *registryRepository) tag(ctx context.Context, client *http.Client, m Manifest, tag string) error {
-	if !tagName.MatchString(tag) {
-		return fmt.Errorf("%w: %q is not a tag", ErrUsage, tag)
-	}
-	if err := r.registry.pusher.Put(ctx, r.repo.Tag(tag), taggable{m}); err != nil {
-		return registryError("tag "+r.Reference(tag), err)
-	}
+// names makes sure that a tag names a manifest.
+func (r *registryRepository) names(ctx context.Context, client *http.Client, tag string, m Manifest) error {
 	got, err := r.get(ctx, client, tag)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, registryError("read "+r.Reference(tag), err))
@@ -87,43 +90,21 @@ func (r *registryRepository) tag(ctx context.Context, client *http.Client, m Man
 
 // Swap looks right before it writes.
 func (r *registryRepository) Swap(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
+	group, looking := errgroup.WithContext(ctx)
 	for _, tag := range tags {
-		is, err := r.Resolve(ctx, tag)
-		if err != nil && !errors.Is(err, ErrNoTag) {
-			return err
-		}
-		if is.Digest != was[tag] && is.Digest != m.Digest() {
-			return fmt.Errorf("%w: %s", ErrChanged, r.Reference(tag))
-		}
+		group.Go(func() error {
+			is, err := r.Resolve(looking, tag)
+			if err != nil && !errors.Is(err, ErrNoTag) {
+				return err
+			}
+			if is.Digest != was[tag] && is.Digest != m.Digest() {
+				return fmt.Errorf("%w: %s", ErrChanged, r.Reference(tag))
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	return r.Tag(ctx, m, tags)
-}
-
-// taggable shows a manifest to go-containerregistry.
-type taggable struct{ m Manifest }
-
-func (t taggable) RawManifest() ([]byte, error)        { return t.m.Raw, nil }
-func (t taggable) MediaType() (types.MediaType, error) { return types.MediaType(t.m.MediaType), nil }
-
-// blobLayer shows a blob to go-containerregistry. What it uploads is hashed
-// on the way.
-type blobLayer struct {
-	ctx  context.Context
-	blob Blob
-}
-
-func (l blobLayer) Digest() (v1.Hash, error) { return v1.NewHash(l.blob.Digest.String()) }
-func (l blobLayer) DiffID() (v1.Hash, error) { return l.Digest() }
-func (l blobLayer) Size() (int64, error)     { return l.blob.Size, nil }
-func (l blobLayer) MediaType() (types.MediaType, error) {
-	return types.MediaType(l.blob.MediaType), nil
-}
-func (l blobLayer) Uncompressed() (io.ReadCloser, error) { return l.Compressed() }
-
-func (l blobLayer) Compressed() (io.ReadCloser, error) {
-	rc, err := l.blob.Open(l.ctx)
-	if err != nil {
-		return nil, err
-	}
-	return verified(rc, l.blob.Descriptor), nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -40,13 +41,14 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 	}
 	p.current = map[string]digest.Digest{}
 	kept := platforms{}
-	for _, tag := range p.release.Tags {
-		d, err := p.repo.Resolve(ctx, tag)
-		if errors.Is(err, ErrNoTag) {
+	named, err := p.resolve(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	for i, tag := range p.release.Tags {
+		d := named[i]
+		if d.Digest == "" {
 			continue
-		}
-		if err != nil {
-			return Manifest{}, err
 		}
 		p.current[tag] = d.Digest
 		if d.Digest == top.Digest() {
@@ -57,7 +59,6 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		}
 	}
 	if len(kept) > 0 {
-		var err error
 		if top, err = p.mergedIndex(ctx, ours, kept); err != nil {
 			return Manifest{}, err
 		}
@@ -71,6 +72,21 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		return p.result.Moved[i] == p.release.Fixed && p.result.Moved[j] != p.release.Fixed
 	})
 	return top, nil
+}
+
+// resolve finds what the tags name: nothing where there is no such tag.
+func (p *publication) resolve(ctx context.Context) ([]ocispec.Descriptor, error) {
+	named := make([]ocispec.Descriptor, len(p.release.Tags))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, tag := range p.release.Tags {
+		group.Go(func() (err error) {
+			if named[i], err = p.repo.Resolve(ctx, tag); errors.Is(err, ErrNoTag) {
+				return nil
+			}
+			return err
+		})
+	}
+	return named, group.Wait()
 }
 
 func (p *publication) top() Manifest {

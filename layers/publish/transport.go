@@ -54,17 +54,15 @@ func (b bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.inner.RoundTrip(req.WithContext(b.ctx))
 }
 
-// base is the transport below authentication. A fresh one opens connections
+// below is the transport below authentication. A fresh one opens connections
 // of its own.
-func (r *Registry) base(fresh bool) http.RoundTripper {
+func (r *Registry) below(fresh bool) http.RoundTripper {
 	inner := r.options.Transport
 	if inner == nil {
 		inner = remote.DefaultTransport
 	}
 	if t, ok := inner.(*http.Transport); ok && fresh {
-		t = t.Clone()
-		t.DisableKeepAlives = true
-		inner = t
+		inner = t.Clone()
 	}
 	inner = guard{inner: inner, registry: r.registry, allowed: r.options.RealmHosts}
 	return greeted{inner: limited{inner: inner, slots: r.slots}, greeting: r.greeting}
@@ -162,7 +160,11 @@ func (r *Registry) pause(ctx context.Context, tries int) error {
 	if r.options.Backoff != nil {
 		base = r.options.Backoff.Duration
 	}
-	timer := time.NewTimer(base * time.Duration(tries))
+	return wait(ctx, base*time.Duration(tries))
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -170,6 +172,36 @@ func (r *Registry) pause(ctx context.Context, tries int) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// again does something up to three times, or as the options say, while it
+// fails in a way that may be over the next time.
+func (r *Registry) again(ctx context.Context, do func() error) error {
+	backoff := remote.Backoff{Duration: time.Second, Factor: 3, Steps: 3}
+	if r.options.Backoff != nil {
+		backoff = *r.options.Backoff
+	}
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || try >= backoff.Steps || !passing(err) || ctx.Err() != nil {
+			return err
+		}
+		if err := wait(ctx, backoff.Duration); err != nil {
+			return err
+		}
+		backoff.Duration = time.Duration(float64(backoff.Duration) * backoff.Factor)
+	}
+}
+
+// reads repeats requests that only read: of one that writes, who made it knows
+// what it left behind.
+type reads struct{ repeated, once http.RoundTripper }
+
+func (t reads) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+		return t.repeated.RoundTrip(req)
+	}
+	return t.once.RoundTrip(req)
 }
 
 // retrying adds the waits between tries and our name.
@@ -182,5 +214,5 @@ func (r *Registry) retrying(inner http.RoundTripper) http.RoundTripper {
 	if r.options.Backoff != nil {
 		options = append(options, transport.WithRetryBackoff(*r.options.Backoff))
 	}
-	return transport.NewUserAgent(transport.NewRetry(inner, options...), r.options.userAgent())
+	return transport.NewUserAgent(reads{transport.NewRetry(inner, options...), inner}, r.options.userAgent())
 }

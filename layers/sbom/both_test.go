@@ -2,6 +2,7 @@ package sbom_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/shudl/shudl-assemble/layers/sbom"
@@ -34,6 +35,13 @@ func TestDocuments(t *testing.T) {
 			}
 			if want, err := sbom.CycloneDX(document); err != nil || !bytes.Equal(bom, want) {
 				t.Errorf("another BOM: %v", err)
+			}
+			// They go into statements as they are.
+			for _, made := range [][]byte{document, bom} {
+				var tight bytes.Buffer
+				if err := json.Compact(&tight, made); err != nil || !bytes.Equal(tight.Bytes(), made) {
+					t.Errorf("not compact: %v", err)
+				}
 			}
 		})
 	}

@@ -235,7 +235,7 @@ func refer(t *testing.T, repo publish.Repository, m publish.Manifest, content []
 			t.Fatal(err)
 		}
 	}
-	if _, err := repo.PutReferrer(t.Context(), publish.Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: r.Raw}); err != nil {
+	if _, err := repo.PutReferrers(t.Context(), publish.Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: r.Raw}); err != nil {
 		t.Fatal(err)
 	}
 }
