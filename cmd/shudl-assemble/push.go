@@ -108,7 +108,8 @@ func (w *work) openFor(ctx context.Context, f makeFlags, dest publish.Destinatio
 }
 
 // make is push and build: what the destination and the key must be is known
-// before anything is resolved or fetched.
+// before anything is resolved or fetched, and that the user's own key opens
+// before anything is written to the destination.
 func (a *app) make(ctx context.Context, args []string, f makeFlags, sign bool) error {
 	write, err := a.resultWriter()
 	if err != nil {

@@ -56,6 +56,7 @@ func (f *signFlags) find(ctx context.Context, a *app, dest publish.Destination) 
 	} else if terminal(os.Stdin) {
 		options.Ask = askPassword
 	}
+	options.Late = options.Ask == nil
 	key, err := attest.FindKey(ctx, options)
 	switch {
 	case err != nil && f.key != "":

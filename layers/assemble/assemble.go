@@ -125,6 +125,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		if err := r.permit(ctx); err != nil {
 			return Result{}, err
 		}
+		return r.build(ctx)
 	}
 	return r.all(ctx)
 }

@@ -109,6 +109,27 @@ func (r *run) permit(ctx context.Context) error {
 	return err
 }
 
+// openKey opens the key that signs, where it is not open yet: that takes a
+// tenth of a second or two.
+func (r *run) openKey() error {
+	if key, ok := r.Signer.(interface{ Open() error }); ok {
+		return key.Open()
+	}
+	return nil
+}
+
+// build makes and publishes all images while the key is being opened: where it
+// does not open, nothing was written yet.
+func (r *run) build(ctx context.Context) (result Result, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(r.openKey)
+	group.Go(func() (err error) {
+		result, err = r.all(ctx)
+		return err
+	})
+	return result, group.Wait()
+}
+
 func (n *node) withinBudget() error {
 	if size := n.built.Size(); n.image.Budget > 0 && size > n.image.Budget {
 		return &BudgetError{n.image.Ref, n.image.Platform, size, n.image.Budget}

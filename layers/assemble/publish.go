@@ -54,7 +54,12 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 func (r *run) publishOptions() publish.Options {
 	options := publish.Options{
 		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Recheck: r.Recheck, Jobs: r.Jobs, Progress: r.Progress,
-		Permit: r.permit,
+		Permit: func(ctx context.Context) error {
+			if err := r.openKey(); err != nil {
+				return err
+			}
+			return r.permit(ctx)
+		},
 	}
 	if r.Store != nil {
 		options.Memory = r.Store

@@ -2,9 +2,12 @@ package attest
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 )
 
 // KeyOptions says which key signs.
@@ -24,6 +27,10 @@ type KeyOptions struct {
 	Local       bool
 	// Dir holds the user's own key; empty means UserKeyDir.
 	Dir string
+	// Late opens the user's own key when it first signs, or is told to Open: a
+	// push that changes nothing needs only the public half, which lies beside
+	// it. Nobody is asked for a password then.
+	Late bool
 	// Say receives the one line that tells of a key that was made.
 	Say func(format string, args ...any)
 }
@@ -45,6 +52,11 @@ func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 			return nil, err
 		}
 	}
+	if o.Late {
+		if key, err := o.late(dir); err == nil {
+			return key, nil
+		}
+	}
 	key, made, err := UserKey(ctx, dir, o.Password)
 	if errors.Is(err, ErrPassword) {
 		return o.open(ctx, filepath.Join(dir, PrivateKeyFile))
@@ -56,6 +68,37 @@ func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 		o.Say("made a signing key, good for this machine: %s (id %s; verify with %s)",
 			key.Path, key.ID(), filepath.Join(dir, PublicKeyFile))
 	}
+	return key, nil
+}
+
+// late is the key pair in a folder, by its public half.
+func (o KeyOptions) late(dir string) (*Key, error) {
+	path, pub := filepath.Join(dir, PrivateKeyFile), filepath.Join(dir, PublicKeyFile)
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	loaded, err := LoadPublicKey(pub)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := loaded.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("public key %s: %T: only ECDSA keys are supported", pub, loaded)
+	}
+	key, err := newKey(public, sync.OnceValues(func() (*ecdsa.PrivateKey, error) {
+		key, err := LoadKey(path, o.Password)
+		if err != nil {
+			return nil, err
+		}
+		if !key.public.Equal(public) {
+			return nil, fmt.Errorf("signing key %s: %s is of another key: remove the one that is wrong", path, pub)
+		}
+		return key.private()
+	}))
+	if err != nil {
+		return nil, err
+	}
+	key.Path = path
 	return key, nil
 }
 

@@ -37,7 +37,8 @@ type Signer interface {
 // Key is a private ECDSA key that signs by RFC 6979: the same message has the
 // same signature.
 type Key struct {
-	private  *ecdsa.PrivateKey
+	private  func() (*ecdsa.PrivateKey, error)
+	public   *ecdsa.PublicKey
 	verifier *Verifier
 	// Path is the file that the key came from, for messages.
 	Path string
@@ -47,22 +48,37 @@ var _ Signer = (*Key)(nil)
 
 // NewKey wraps a private key.
 func NewKey(private *ecdsa.PrivateKey) (*Key, error) {
-	verifier, err := NewVerifier(&private.PublicKey)
+	return newKey(&private.PublicKey, func() (*ecdsa.PrivateKey, error) { return private, nil })
+}
+
+func newKey(public *ecdsa.PublicKey, private func() (*ecdsa.PrivateKey, error)) (*Key, error) {
+	verifier, err := NewVerifier(public)
 	if err != nil {
 		return nil, err
 	}
-	return &Key{private: private, verifier: verifier}, nil
+	return &Key{private: private, public: public, verifier: verifier}, nil
+}
+
+// Open makes sure that the key can sign, which is not known before of one that
+// FindKey gave by its public half.
+func (k *Key) Open() error {
+	_, err := k.private()
+	return err
 }
 
 // Sign returns the signature of the sha256 of message, in ASN.1 DER.
 func (k *Key) Sign(_ context.Context, message []byte) ([]byte, error) {
+	private, err := k.private()
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256(message)
 	// Without a source of randomness the nonce comes from key and message.
-	return k.private.Sign(nil, sum[:], crypto.SHA256)
+	return private.Sign(nil, sum[:], crypto.SHA256)
 }
 
 // Public returns the public half.
-func (k *Key) Public() crypto.PublicKey { return &k.private.PublicKey }
+func (k *Key) Public() crypto.PublicKey { return k.public }
 
 // ID returns the short key id.
 func (k *Key) ID() string { return k.verifier.ID() }

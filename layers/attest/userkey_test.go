@@ -1,6 +1,7 @@
 package attest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,5 +98,57 @@ func TestFindKey(t *testing.T) {
 	}
 	if _, err := attest.FindKey(t.Context(), attest.KeyOptions{Path: filepath.Join(dir, "none")}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v, want not exist", err)
+	}
+}
+
+// A key that is opened late is known by its public half until it signs.
+func TestLateKey(t *testing.T) {
+	late := func(dir, password string) *attest.Key {
+		t.Helper()
+		key, err := attest.FindKey(t.Context(), attest.KeyOptions{Dir: dir, Local: true, Late: true, Password: []byte(password)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	dir := t.TempDir()
+	made := late(dir, "secret")
+	loaded, err := attest.LoadKey(made.Path, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := loaded.Sign(t.Context(), []byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := late(dir, "secret")
+	if got, err := again.Sign(t.Context(), []byte("hello")); err != nil || !bytes.Equal(got, want) || again.ID() != loaded.ID() || again.Path != loaded.Path {
+		t.Errorf("key %s of %s: another signature, or %v", again.ID(), again.Path, err)
+	}
+	other := late(dir, "wrong")
+	if err := other.Open(); !errors.Is(err, attest.ErrPassword) || other.ID() != loaded.ID() {
+		t.Errorf("wrong password: %v", err)
+	}
+	if _, err := other.Sign(t.Context(), []byte("hello")); !errors.Is(err, attest.ErrPassword) {
+		t.Errorf("wrong password: signed, %v", err)
+	}
+	stray := t.TempDir()
+	late(stray, "")
+	pub := filepath.Join(dir, attest.PublicKeyFile)
+	data, err := os.ReadFile(filepath.Join(stray, attest.PublicKeyFile))
+	if err == nil {
+		err = os.WriteFile(pub, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := late(dir, "secret").Open(); err == nil || !strings.Contains(err.Error(), pub) {
+		t.Errorf("the public half of another key: %v", err)
+	}
+	if err := os.Remove(pub); err != nil {
+		t.Fatal(err)
+	}
+	if key := late(dir, "secret"); key.ID() != loaded.ID() || key.Open() != nil {
+		t.Error("without its public half the key is not opened")
 	}
 }
