@@ -75,21 +75,31 @@ func newCluster(config *rest.Config, manifests []byte) (*cluster, error) {
 	return c, nil
 }
 
-// parse reads the manifests, which have one StatefulSet.
-func parse(manifests []byte) ([]*unstructured.Unstructured, *appsv1.StatefulSet, error) {
+// read reads the objects of manifests.
+func read(manifests []byte) ([]*unstructured.Unstructured, error) {
 	var all []*unstructured.Unstructured
-	var set *appsv1.StatefulSet
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	for {
 		one := &unstructured.Unstructured{}
 		err := decoder.Decode(one)
 		if errors.Is(err, io.EOF) {
-			break
+			return all, nil
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		all = append(all, one)
+	}
+}
+
+// parse reads the manifests, which have one StatefulSet.
+func parse(manifests []byte) ([]*unstructured.Unstructured, *appsv1.StatefulSet, error) {
+	all, err := read(manifests)
+	if err != nil {
+		return nil, nil, err
+	}
+	var set *appsv1.StatefulSet
+	for _, one := range all {
 		if one.GetKind() == "StatefulSet" {
 			set = &appsv1.StatefulSet{}
 			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(one.Object, set); err != nil {
@@ -107,26 +117,34 @@ func parse(manifests []byte) ([]*unstructured.Unstructured, *appsv1.StatefulSet,
 // fields that the server does not know.
 func (c *cluster) apply(ctx context.Context) error {
 	for _, object := range c.objects {
-		what := object.GetKind() + " " + object.GetName()
-		kind := object.GroupVersionKind()
-		mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		data, err := object.MarshalJSON()
-		if err != nil {
+		if err := c.applyOne(ctx, object); err != nil {
 			return err
 		}
-		var client dynamic.ResourceInterface = c.dynamic.Resource(mapping.Resource)
-		if object.GetNamespace() != "" {
-			client = c.dynamic.Resource(mapping.Resource).Namespace(object.GetNamespace())
-		}
-		force := true
-		_, err = client.Patch(ctx, object.GetName(), types.ApplyPatchType, data,
-			metav1.PatchOptions{FieldManager: "kube-test", Force: &force, FieldValidation: metav1.FieldValidationStrict})
-		if err != nil {
-			return fmt.Errorf("apply %s: %w", what, err)
-		}
+	}
+	return nil
+}
+
+// applyOne applies an object; dry, as --dry-run=server does: nothing is kept.
+func (c *cluster) applyOne(ctx context.Context, object *unstructured.Unstructured, dry ...string) error {
+	what := object.GetKind() + " " + object.GetName()
+	kind := object.GroupVersionKind()
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	data, err := object.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	var client dynamic.ResourceInterface = c.dynamic.Resource(mapping.Resource)
+	if object.GetNamespace() != "" {
+		client = c.dynamic.Resource(mapping.Resource).Namespace(object.GetNamespace())
+	}
+	force := true
+	_, err = client.Patch(ctx, object.GetName(), types.ApplyPatchType, data,
+		metav1.PatchOptions{FieldManager: "kube-test", Force: &force, FieldValidation: metav1.FieldValidationStrict, DryRun: dry})
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", what, err)
 	}
 	return nil
 }

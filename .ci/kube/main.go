@@ -1,7 +1,7 @@
 // Command kube holds the manifests of `shudl-assemble deploy kubernetes` to a
 // real kube-apiserver, its admission and its controllers, with etcd:
 //
-//	kube --command SHUDL-ASSEMBLE --from oci:DIR --servers DIR [--dcs configmaps|endpoints] [--keep]
+//	kube --command SHUDL-ASSEMBLE --from oci:DIR --servers DIR [--dcs configmaps|endpoints] [--stacks-only] [--keep]
 //
 // There is no kubelet, no scheduler and no kube-proxy: kubelet.go, proxy.go
 // and network.go do what Patroni needs of them, with pods in a real OCI
@@ -44,6 +44,8 @@ type job struct {
 	Work, Servers string // folders: of its own; with the built servers
 	Store         string // as --dcs
 	Manifests     []byte
+	Stacks        []stack // the other ones, which are not started
+	StacksOnly    bool
 	Image         contract.Image
 	Runtime       container.Runtime
 }
@@ -74,6 +76,7 @@ func outside(ctx context.Context, args []string) (err error) {
 	from := flags.String("from", "", "`DEST` with the published images: oci:DIR")
 	flags.StringVar(&j.Servers, "servers", "", "`DIR` with kube-apiserver and kube-controller-manager")
 	flags.StringVar(&j.Store, "dcs", "configmaps", "configmaps or endpoints")
+	flags.BoolVar(&j.StacksOnly, "stacks-only", false, "only hold the manifests to the API server: no pod is started")
 	keep := flags.Bool("keep", false, "keep logs and state")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -93,8 +96,15 @@ func outside(ctx context.Context, args []string) (err error) {
 	if j.Image, err = image(ctx, *from); err != nil {
 		return err
 	}
-	if j.Manifests, err = manifests(ctx, *command, *from, j.Store); err != nil {
+	if j.Manifests, err = manifests(ctx, *command, *from, "--dcs", j.Store); err != nil {
 		return err
+	}
+	for _, name := range []string{"standalone", "lakehouse"} {
+		text, err := manifests(ctx, *command, *from, "--stack", name, "--metrics-from", "monitoring")
+		if err != nil {
+			return err
+		}
+		j.Stacks = append(j.Stacks, stack{name, text})
 	}
 	if j.Work, err = os.MkdirTemp("", "shudl-kube-"); err != nil {
 		return err
@@ -146,8 +156,8 @@ func image(ctx context.Context, from string) (contract.Image, error) {
 }
 
 // manifests has the program under test write them.
-func manifests(ctx context.Context, command, from, store string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, command, "deploy", "kubernetes", "--distro", "debian", "--from", from, "--registry", registry, "--dcs", store)
+func manifests(ctx context.Context, command, from string, more ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, command, append([]string{"deploy", "kubernetes", "--distro", "debian", "--from", from, "--registry", registry}, more...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -61,12 +61,13 @@ func inside(ctx context.Context, input []byte, output io.Writer) error {
 func (w *world) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	for _, one := range []struct {
+	steps := []struct {
 		name string
 		do   func(context.Context) error
 	}{
 		{"etcd, the API server and its controllers start", w.start},
 		{"the manifests are applied, and every field is known", w.applies},
+		{"standalone and lakehouse are taken too, every field is known, and their pods are admitted", w.stacks},
 		{"Pod Security and the Role hold", w.confines},
 		{"three members are ready", w.boots},
 		{"synchronous mode is set by patronictl", func(ctx context.Context) error {
@@ -79,7 +80,11 @@ func (w *world) run(ctx context.Context) error {
 		{"no password is in a log or a command line", w.discreet},
 		{"applied again, the manifests change nothing", w.appliesAgain},
 		{"Patroni asks for nothing that its Role refuses", w.rights},
-	} {
+	}
+	if w.StacksOnly {
+		steps = steps[:3]
+	}
+	for _, one := range steps {
 		began := time.Now()
 		if err := one.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", one.name, err)
