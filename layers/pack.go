@@ -14,7 +14,7 @@ import (
 )
 
 // maxSlots bounds the chunks in memory, whatever the number of processors:
-// each is chunkSize of input and at most a little more of output.
+// each is chunkSize of input and as much of output as that comes to.
 const maxSlots = 10
 
 // Pool bounds what all layers that are packed at the same time may use:
@@ -34,20 +34,28 @@ type slot struct {
 func (s *slot) clear() {
 	if s.in == nil {
 		s.in = make([]byte, 0, chunkSize)
-		s.out.Grow(chunkSize + chunkSize/128)
 	}
 	s.in = s.in[:0]
 	s.out.Reset()
 }
 
+// room is what a chunk may come to: half of it, but all of it and a little
+// more where it is compressed already.
+func room(cheap bool) int {
+	if cheap {
+		return chunkSize + chunkSize/128
+	}
+	return chunkSize / 2
+}
+
 // NewPool lets jobs chunks be compressed at a time; 0 means as many as there
-// are processors. Memory is at most about 16 MiB for each of jobs+2 chunks,
-// and never more than 160 MiB.
+// are processors. One chunk more is filled meanwhile. Memory is 12 to 16 MiB
+// for each of ten chunks at most, 24 where a chunk turns out not to compress.
 func NewPool(jobs int) *Pool {
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	slots := min(jobs+2, maxSlots)
+	slots := min(jobs+1, maxSlots)
 	p := &Pool{processors: make(chan struct{}, min(jobs, slots)), slots: make(chan *slot, slots)}
 	for range slots {
 		p.slots <- &slot{}
@@ -142,7 +150,6 @@ func (c *chunker) members(members []member) error {
 
 // Write takes a piece of the tar stream.
 func (c *chunker) Write(p []byte) (int, error) {
-	c.diff.Write(p)
 	c.size += int64(len(p))
 	c.task.Add(int64(len(p)))
 	for rest := p; len(rest) > 0; {
@@ -181,16 +188,19 @@ func (c *chunker) cut() {
 		if c.ctx.Err() != nil {
 			return
 		}
+		next.slot.out.Grow(room(cheap))
 		if err := encode(&next.slot.out, next.slot.in, c.opt.Compression, cheap); err != nil {
 			c.cancel(err)
 		}
 	}()
 }
 
-// drain writes compressed chunks in order and gives their memory back.
+// drain hashes chunks in order while they are compressed, writes what they came
+// to and gives their memory back.
 func (c *chunker) drain(out io.Writer) {
 	defer close(c.done)
 	for next := range c.queue {
+		c.diff.Write(next.slot.in)
 		<-next.ready
 		if c.ctx.Err() == nil {
 			if _, err := out.Write(next.slot.out.Bytes()); err != nil {
