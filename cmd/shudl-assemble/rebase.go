@@ -124,10 +124,10 @@ func (f *rebaseFlags) destination(ref string) (dest publish.Destination, here bo
 			return nil, false, usage(err)
 		}
 	}
-	if base.Destination.String() != dest.String() {
+	if !publish.SamePlace(base.Destination, dest) {
 		return nil, false, usage(fmt.Errorf("--onto %s: the image goes to %s, where its base must be too: push or copy it there first", f.onto, dest))
 	}
-	return dest, image.Destination.String() == dest.String(), nil
+	return dest, publish.SamePlace(image.Destination, dest), nil
 }
 
 // joined writes platforms as --platform takes them.

@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,6 +29,22 @@ func ParseDestination(s string, o RegistryOptions) (Destination, error) {
 		return NewLayout(dir), nil
 	}
 	return NewRegistry(s, o)
+}
+
+// SamePlace says whether two destinations are one: of folders, however their
+// names are written.
+func SamePlace(a, b Destination) bool {
+	one, ok := a.(*Layout)
+	other, too := b.(*Layout)
+	if !ok || !too {
+		return a.String() == b.String()
+	}
+	first, err := os.Stat(one.dir)
+	if err != nil {
+		return one.dir == other.dir
+	}
+	second, err := os.Stat(other.dir)
+	return err == nil && os.SameFile(first, second)
 }
 
 // Reference is one image at a destination, by tag or by digest.

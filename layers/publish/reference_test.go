@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -72,4 +73,47 @@ func FuzzParseReference(f *testing.F) {
 			t.Errorf("%q gives the image %q", s, ref.Image)
 		}
 	})
+}
+
+func TestSamePlace(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"images", "others"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("images", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{"oci:images", "oci:./images/", true},
+		{"oci:images", "oci:" + here + "/images", true},
+		{"oci:link", "oci:images", true},
+		{"oci:none", "oci:./none", true},
+		{"oci:none", "oci:images", false},
+		{"oci:images", "oci:none", false},
+		{"oci:images", "oci:others", false},
+		{"oci:images", "localhost:5000/images", false},
+		{"localhost:5000/images", "localhost:5000/images", true},
+		{"localhost:5000/images", "localhost:5000/others", false},
+	} {
+		var at []publish.Destination
+		for _, s := range []string{test.a, test.b} {
+			d, err := publish.ParseDestination(s, publish.RegistryOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, d)
+		}
+		if got := publish.SamePlace(at[0], at[1]); got != test.same {
+			t.Errorf("%s and %s: %t", test.a, test.b, got)
+		}
+	}
 }
