@@ -2,15 +2,11 @@ package apk
 
 import (
 	"context"
-	"crypto/sha1" // apk's own link between index and package
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -59,16 +55,6 @@ func (e *ChainError) Error() string {
 	return fmt.Sprintf("%s: want %s, found %s", e.Link, e.Want, e.Got)
 }
 
-// parts is where the segments of a package file are, and what they hold.
-type parts struct {
-	control []small
-	// sha1 is of the control segment's compressed bytes.
-	sha1 [sha1.Size]byte
-	// data is the offset of the data segment and sha256 its digest.
-	data   int64
-	sha256 string
-}
-
 // Open reads a locked package from the store and holds every link of its
 // chain: the lock's SHA-256 of the file, the index's checksum of the control
 // segment, and the control segment's digest of the data.
@@ -84,12 +70,7 @@ func open(ctx context.Context, s *fetch.Store, a recipes.Artifact) (*Contents, e
 	if a.SHA256 == "" {
 		return nil, &ChainError{Link: "the lock's SHA-256 of the file"}
 	}
-	file, err := s.Open(ctx, a.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	p, err := split(file)
+	p, err := partsOf(ctx, s, a.SHA256)
 	if err != nil {
 		return nil, err
 	}
@@ -98,54 +79,12 @@ func open(ctx context.Context, s *fetch.Store, a recipes.Artifact) (*Contents, e
 		return nil, err
 	}
 	entries, err := archive.Tar(ctx, s, "apk data "+string(a.SHA256), func() (io.ReadCloser, error) {
-		return openData(ctx, s, a.SHA256, p.data)
+		return openData(ctx, s, a.SHA256, p.Data)
 	}, archive.Limits{})
 	if err != nil {
 		return nil, err
 	}
-	return contents(a, info, p.control, entries), nil
-}
-
-// split reads a package file once and finds its segments. The file is not
-// expanded beyond its control segment.
-func split(file io.ReadSeeker) (*parts, error) {
-	counted := &counter{r: file}
-	s, err := newSegments(counted)
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{}
-	for i := 0; ; i++ {
-		sum := sha1.New()
-		segment, err := s.next(sum)
-		if err != nil {
-			return nil, err
-		}
-		list, err := files(segment)
-		if err != nil {
-			return nil, fmt.Errorf("control segment: %w", err)
-		}
-		if i == 0 && len(list) > 0 && strings.HasPrefix(list[0].name, signAny) {
-			if _, err := signatures(list); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		p.control = list
-		copy(p.sha1[:], sum.Sum(nil))
-		break
-	}
-	p.data = counted.n - int64(s.raw.r.Buffered())
-	sum := sha256.New()
-	n, err := io.Copy(sum, s.raw.r)
-	if err != nil {
-		return nil, err
-	}
-	if n == 0 {
-		return nil, fmt.Errorf("the file ends before the data segment: %w", io.ErrUnexpectedEOF)
-	}
-	p.sha256 = hex.EncodeToString(sum.Sum(nil))
-	return p, nil
+	return contents(a, info, p.Control, entries), nil
 }
 
 // check holds the control and data segments to lock and index.
@@ -158,13 +97,13 @@ func (p *parts) check(a recipes.Artifact) (*info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want != p.sha1 {
-		return nil, &ChainError{control, a.Checksum, writeQ1(p.sha1[:])}
+	if want != p.SHA1 {
+		return nil, &ChainError{control, a.Checksum, writeQ1(p.SHA1[:])}
 	}
 	var text []byte
-	for _, f := range p.control {
-		if f.name == ".PKGINFO" {
-			text = f.data
+	for _, f := range p.Control {
+		if f.Name == ".PKGINFO" {
+			text = f.Body
 		}
 	}
 	if text == nil {
@@ -174,8 +113,8 @@ func (p *parts) check(a recipes.Artifact) (*info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.dataHash != p.sha256 {
-		return nil, &ChainError{data, i.dataHash, p.sha256}
+	if i.dataHash != p.SHA256 {
+		return nil, &ChainError{data, i.dataHash, p.SHA256}
 	}
 	if i.Name != a.Name || i.Version != a.Version {
 		return nil, fmt.Errorf("the file is %s-%s", cut(i.Name), cut(i.Version))
@@ -218,19 +157,7 @@ func (d *dataStream) Close() error {
 	return errors.Join(d.Reader.Close(), d.file.Close())
 }
 
-// counter counts what is read through it.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	return n, err
-}
-
-func contents(a recipes.Artifact, i *info, control []small, entries []rootfs.Entry) *Contents {
+func contents(a recipes.Artifact, i *info, control []Script, entries []rootfs.Entry) *Contents {
 	c := &Contents{
 		Artifact: a, Package: &i.Package, Entries: entries,
 		Triggers: i.triggers, License: i.License,
@@ -239,8 +166,8 @@ func contents(a recipes.Artifact, i *info, control []small, entries []rootfs.Ent
 		c.Entries[n].Owner = a.PURL
 	}
 	for _, f := range control {
-		if isScript(f.name) {
-			c.Scripts = append(c.Scripts, Script{f.name, f.data, f.ModTime.Unix()})
+		if isScript(f.Name) {
+			c.Scripts = append(c.Scripts, f)
 		}
 	}
 	for _, d := range i.Replaces {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -58,6 +60,47 @@ func TestOpen(t *testing.T) {
 	p.artifact.SHA256 = put(t, s, unsigned)
 	if _, err := Open(t.Context(), s, p.artifact); err != nil {
 		t.Errorf("without signature segment: %v", err)
+	}
+}
+
+// TestOpenRemembers opens a package a second time without a look into its file,
+// which holds other bytes by then; lock and index are held against it all the
+// same, and a record that says nothing is made again.
+func TestOpenRemembers(t *testing.T) {
+	s := store(t)
+	p := sampleOf(t, sampleInfo, file{name: "usr/hello", data: "hello"})
+	p.artifact.SHA256 = put(t, s, p.bytes())
+	want, err := Open(t.Context(), s, p.artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := s.Path(t.Context(), p.artifact.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, bytes.Repeat([]byte("x"), len(p.bytes())), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Open(t.Context(), s, p.artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Content" }, cmp.Ignore())
+	if diff := cmp.Diff(want, got, contents); diff != "" {
+		t.Error(diff)
+	}
+	other := p.artifact
+	other.Checksum = writeQ1(make([]byte, 20))
+	var chain *ChainError
+	if _, err := Open(t.Context(), s, other); !errors.As(err, &chain) {
+		t.Errorf("another checksum in the index: %v", err)
+	}
+	write(t, path, p.bytes())
+	if err := s.SetRecord(partsRecord, partsVersion+string(p.artifact.SHA256), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = Open(t.Context(), s, p.artifact); err != nil || got.Package.Name != "sample" {
+		t.Errorf("after a record that says nothing: %v", err)
 	}
 }
 
@@ -131,7 +174,7 @@ func relink(s *sample, control []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	s.artifact.Checksum = writeQ1(p.sha1[:])
+	s.artifact.Checksum = writeQ1(p.SHA1[:])
 	return other.bytes()
 }
 
