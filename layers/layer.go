@@ -78,8 +78,9 @@ type Blob struct {
 }
 
 // Write packs what a tree adds to its lower tree into a blob of the store.
-// The content of every file is held to the sha256 and size of its entry. On
-// an error nothing is kept.
+// The content of every file is held to the sha256 and size of its entry. What
+// an earlier layer of the store holds of it is not compressed again. On an
+// error nothing is kept.
 func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob, error) {
 	blob, err := write(ctx, s, t.Own(), o)
 	if err != nil {
@@ -97,13 +98,16 @@ func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Option
 	if err != nil {
 		return Blob{}, err
 	}
-	diffID, size, err := pack(ctx, out, members, o)
-	if err != nil {
+	known := newReuse(s)
+	diffID, size, err := pack(ctx, out, members, known, o)
+	if err = errors.Join(err, known.close()); err != nil {
 		return Blob{}, errors.Join(err, out.Abort())
 	}
 	blob := Blob{DiffID: diffID, Uncompressed: size, MediaType: o.Compression.MediaType(), Tree: tree}
-	blob.Digest, blob.Size, err = out.Commit("")
-	return blob, err
+	if blob.Digest, blob.Size, err = out.Commit(""); err != nil {
+		return Blob{}, err
+	}
+	return blob, known.keep(blob.Digest)
 }
 
 // prepare brings entries into the order of the stream, and keeps their list.

@@ -65,7 +65,7 @@ func NewPool(jobs int) *Pool {
 
 // pack writes members as one compressed stream and gives the digest and
 // length of the stream before compression.
-func pack(ctx context.Context, out io.Writer, members []member, o Options) (_ recipes.Digest, _ int64, err error) {
+func pack(ctx context.Context, out io.Writer, members []member, known *reuse, o Options) (_ recipes.Digest, _ int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var sink progress.Sink = progress.Discard{}
@@ -75,7 +75,8 @@ func pack(ctx context.Context, out io.Writer, members []member, o Options) (_ re
 	task := sink.Start("compress", o.Name)
 	defer func() { task.Done(err) }()
 	task.Total(weight(members))
-	c := newChunker(ctx, cancel, out, o, task)
+	c := newChunker(ctx, cancel, known, o, task)
+	go c.drain(out)
 	err = c.members(members)
 	if end := c.finish(); err == nil {
 		err = end
@@ -103,49 +104,67 @@ type chunker struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	pool   *Pool
+	known  *reuse
 	opt    Options
 	task   progress.Task
 
 	diff hash.Hash
 	size int64
 
-	cheap bool
-	slot  *slot       // being filled
-	queue chan *chunk // in order
-	done  chan struct{}
+	member string // key of the member, where it is worth remembering
+	packed bool   // the member is there compressed: its stream is only hashed
+	cheap  bool
+	slot   *slot       // being filled
+	queue  chan *chunk // in order
+	done   chan struct{}
 }
 
-// chunk is one piece on its way: ready is closed when slot.out is complete.
+// chunk is one piece on its way: ready is closed when slot.out is complete. A
+// whole member that an earlier layer holds is one chunk without a slot, with
+// packed instead; chunks of its stream follow, of which nothing is written.
 type chunk struct {
-	slot  *slot
-	ready chan struct{}
+	member string
+	slot   *slot
+	packed *io.SectionReader
+	ready  chan struct{}
 }
 
-func newChunker(ctx context.Context, cancel context.CancelCauseFunc, out io.Writer, o Options, task progress.Task) *chunker {
+func newChunker(ctx context.Context, cancel context.CancelCauseFunc, known *reuse, o Options, task progress.Task) *chunker {
 	pool := o.Pool
 	if pool == nil {
 		pool = NewPool(0)
 	}
-	c := &chunker{
-		ctx: ctx, cancel: cancel, pool: pool, opt: o, task: task, diff: sha256.New(),
+	return &chunker{
+		ctx: ctx, cancel: cancel, pool: pool, known: known, opt: o, task: task, diff: sha256.New(),
 		queue: make(chan *chunk, cap(pool.slots)), done: make(chan struct{}),
 	}
-	go c.drain(out)
-	return c
 }
 
 // members writes the tar stream, one member after the other.
 func (c *chunker) members(members []member) error {
 	tar := newTarWriter(c, c.opt)
-	for _, m := range members {
-		c.cheap = m.cheap
+	keys := c.known.plan(tar, members)
+	for i, m := range members {
+		c.begin(m, keys[i])
 		if err := tar.member(c.ctx, m); err != nil {
 			return err
 		}
 		c.cut()
 	}
-	c.cheap = false
+	c.begin(member{}, "")
 	return tar.trailer()
+}
+
+// begin turns to the next member. The compressed bytes of one that an earlier
+// layer holds are taken from there.
+func (c *chunker) begin(m member, key string) {
+	c.cheap, c.member, c.packed = m.cheap, key, false
+	if packed := c.known.find(c.ctx, key); packed != nil {
+		c.packed = true
+		next := &chunk{member: c.member, packed: packed, ready: make(chan struct{})}
+		close(next.ready)
+		c.queue <- next
+	}
 }
 
 // Write takes a piece of the tar stream.
@@ -171,14 +190,21 @@ func (c *chunker) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// cut ends the chunk and has it compressed. The queue holds as many chunks as
-// there are slots, so that sending never waits.
+// cut ends the chunk and has it compressed, unless it is there already. The
+// queue holds as many chunks as there are slots; where it is full of members
+// from elsewhere, drain empties it.
 func (c *chunker) cut() {
 	if c.slot == nil {
 		return
 	}
-	next := &chunk{slot: c.slot, ready: make(chan struct{})}
+	next := &chunk{member: c.member, slot: c.slot, ready: make(chan struct{})}
 	c.slot = nil
+	if c.packed {
+		next.member = ""
+		close(next.ready)
+		c.queue <- next
+		return
+	}
 	c.queue <- next
 	cheap := c.cheap
 	go func() {
@@ -199,16 +225,39 @@ func (c *chunker) cut() {
 // to and gives their memory back.
 func (c *chunker) drain(out io.Writer) {
 	defer close(c.done)
+	var at int64
 	for next := range c.queue {
-		c.diff.Write(next.slot.in)
+		if next.slot != nil {
+			c.diff.Write(next.slot.in)
+		}
 		<-next.ready
 		if c.ctx.Err() == nil {
-			if _, err := out.Write(next.slot.out.Bytes()); err != nil {
+			n, err := next.write(out)
+			if err != nil {
 				c.cancel(err)
 			}
+			if next.member != "" {
+				c.known.note(next.member, at, n)
+			}
+			at += n
 		}
-		c.pool.slots <- next.slot
+		if next.slot != nil {
+			c.pool.slots <- next.slot
+		}
 	}
+}
+
+// write writes the compressed bytes of a chunk.
+func (c *chunk) write(out io.Writer) (int64, error) {
+	if c.packed != nil {
+		n, err := io.Copy(out, c.packed)
+		if err == nil && n != c.packed.Size() {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, err
+	}
+	n, err := out.Write(c.slot.out.Bytes())
+	return int64(n), err
 }
 
 // finish waits until everything is written.

@@ -35,7 +35,7 @@ lend_store() {
   local cache=$WORK/homes/$1/.cache
   mkdir -p "$cache"
   cp -al "$WORK/homes/10101/.cache/shudl-assemble" "$cache/"
-  rm -rf "$cache"/shudl-assemble/{locks,tmp,partial} "$cache"/shudl-assemble/records/{layer,image,sbom,sbom-layer,evidence}
+  rm -rf "$cache"/shudl-assemble/{locks,tmp,partial} "$cache"/shudl-assemble/records/{layer,member,image,sbom,sbom-layer,evidence}
   find "$WORK/homes/$1" -type d -exec chown "$1:$1" {} +
 }
 
