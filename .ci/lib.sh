@@ -16,23 +16,28 @@ cd "$ROOT" || exit 1
 PASSED=0 FAILED=0
 FIGURES=$WORK/figures
 : >"$FIGURES"
+rm -f "$FIGURES".*
+# free_disk is in GB.
+free_disk() { df -BG --output=avail "$WORK" | tail -n 1 | tr -d ' G'; }
 STARTED=$(date +%s)
 
 # stage NAME COMMAND...: runs a command (a function as a rule) in a subshell
-# that stops at its first error.
+# that stops at its first error. What it prints is shown when it ends.
 stage() {
-  local name=$1 from to rc
+  local name=$1 from to rc log=$WORK/stage.log TIMEFORMAT='%U %S' cpu
   shift
   printf '\n=== %s\n' "$name"
   from=$(date +%s)
   # `set -e` is off inside a tested command, so the status is taken apart.
   set +e
-  (
+  { time { (
     set -e
     "$@"
-  )
+  ) >"$log" 2>&1; }; } 2>"$WORK/stage.time"
   rc=$?
   to=$(date +%s)
+  cat "$log"
+  cpu=$(awk 'END { printf "%d", $1 + $2 }' "$WORK/stage.time")
   if [ "$rc" -eq 0 ]; then
     PASSED=$((PASSED + 1))
     printf -- '--- passed: %s (%d.%d min)\n' "$name" $(((to - from) / 60)) $((((to - from) % 60) / 6))
@@ -40,7 +45,27 @@ stage() {
     FAILED=$((FAILED + 1))
     printf -- '--- FAILED: %s (status %d, %d.%d min)\n' "$name" "$rc" $(((to - from) / 60)) $((((to - from) % 60) / 6))
   fi
-  printf '%-44s %4d s  %s\n' "$name" $((to - from)) "$([ "$rc" -eq 0 ] && echo ok || echo FAILED)" >>"$FIGURES.stages"
+  printf '%-58s %4d s  %4d s of processor time  %3d GB free  %s\n' "$name" $((to - from)) "$cpu" "$(free_disk)" "$([ "$rc" -eq 0 ] && echo ok || echo FAILED)" >>"$FIGURES.stages"
+  [ "$rc" -eq 0 ] || { printf -- '--- %s\n' "$name" && tail -n 30 "$log"; } >>"$FIGURES.failed"
+}
+
+# by_twos COMMAND...: runs a command for each line of standard input, with the
+# words of the line, every other line beside the ones between. Most tools that
+# read images keep one processor busy.
+by_twos() {
+  local lines half words pids=() pid rc=0
+  lines=$(cat)
+  for half in 0 1; do
+    (
+      set -e
+      awk "NR % 2 == $half" <<<"$lines" | while read -r -a words; do "$@" "${words[@]}"; done
+    ) &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do
+    wait "$pid" || rc=1
+  done
+  return "$rc"
 }
 
 # figure TEXT: a line for the summary at the end.
@@ -55,14 +80,24 @@ finish() {
   cat "$FIGURES.stages"
   printf '\n=== figures\n'
   cat "$FIGURES"
+  if [ -e "$FIGURES.failed" ]; then
+    printf '\n=== failures, the last lines of each\n'
+    cat "$FIGURES.failed"
+  fi
   printf '\ntook %d.%d min\n' $((took / 60)) $(((took % 60) / 6))
   printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  [ "$FAILED" -eq 0 ]
+}
+
+# tidy takes away what was made, also when the run was ended from outside.
+tidy() {
   if [ -z "${SHUDL_CI_KEEP:-}" ] && [ -z "${SHUDL_CI_WORK:-}" ]; then
     chmod -R u+w "$WORK" 2>/dev/null
     rm -rf "$WORK"
   fi
-  [ "$FAILED" -eq 0 ]
 }
+trap tidy EXIT
+trap 'exit 143' TERM INT HUP
 
 # debian_mirror prints the mirror that this machine's apt uses for its own
 # suite: read at run time, so that no host stands here.

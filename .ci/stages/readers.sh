@@ -18,29 +18,35 @@ one_tag() {
   printf '%s' "$dir"
 }
 
+# read_layout FOLDER IMAGE TAG reads one.
+read_layout() {
+  local dir
+  skopeo inspect "oci:$IMAGES_A/$2:$3" | jq -e .Digest >/dev/null
+  dir=$(one_tag "$@")
+  oci-image-tool validate --type image --ref "name=$3" "$dir"
+}
+
 # read_layouts reads each image in place with skopeo, its moving tag too, and
 # holds a one-tag copy to oci-image-tool.
 read_layouts() {
-  local folder image tag dir
-  tags | while read -r folder image tag; do
-    skopeo inspect "oci:$IMAGES_A/$image:$tag" | jq -e .Digest >/dev/null
-    dir=$(one_tag "$folder" "$image" "$tag")
-    oci-image-tool validate --type image --ref "name=$tag" "$dir"
-  done
+  tags | by_twos read_layout
   skopeo inspect "oci:$IMAGES_A/postgresql:17-debian" | jq -r '.Name, .Digest'
 }
 
 unpack_images() {
-  local folder image tag dir
   mkdir -p "$WORK/bundle"
-  tags | while read -r folder image tag; do
-    dir=$(one_tag "$folder" "$image" "$tag")
-    [ -d "$WORK/bundle/$folder" ] || umoci unpack --image "$dir:$tag" "$WORK/bundle/$folder"
-    if find "$WORK/bundle/$folder/rootfs" -xdev -type f -perm /6000 | grep .; then
-      echo "$folder has setuid files"
-      exit 1
-    fi
-  done
+  tags | by_twos unpack_image
+}
+
+# unpack_image FOLDER IMAGE TAG unpacks one.
+unpack_image() {
+  local dir
+  dir=$(one_tag "$@")
+  [ -d "$WORK/bundle/$1" ] || umoci unpack --image "$dir:$3" "$WORK/bundle/$1"
+  if find "$WORK/bundle/$1/rootfs" -xdev -type f -perm /6000 | grep .; then
+    echo "$1 has setuid files"
+    exit 1
+  fi
 }
 
 # with_registry PORT COMMAND... runs Debian's docker-registry on loopback for one command.
@@ -98,22 +104,25 @@ push_registry_again() {
   as_second "$BIN/shudl-assemble" push --all --distro debian --to 127.0.0.1:15013/shudl --output refs >"$WORK/b/refs-registry"
 }
 
+# verify_reference REF holds one image in the registry to its readers.
+verify_reference() {
+  local ref=$1 image type key=$WORK/homes/10101/.config/shudl-assemble/cosign.pub
+  local trust=(--key "$key" --insecure-ignore-tlog=true --trusted-root "$WORK/trusted_root.json")
+  crane validate --insecure --remote "$ref"
+  image=${ref%:*}@$(crane digest --insecure "$ref")
+  cosign verify "${trust[@]}" "$image" >/dev/null
+  for type in spdxjson cyclonedx slsaprovenance1; do
+    cosign verify-attestation --type "$type" "${trust[@]}" "$image" >/dev/null
+  done
+  "$BIN/shudl-assemble" verify --key "$key" "$ref" >/dev/null
+}
+
 push_registry_and_verify() {
-  local image tag type to=127.0.0.1:15013/shudl
+  local to=127.0.0.1:15013/shudl
   (cd "$WORK/a" && as_user 10101 022 UTC 2 "$BIN/shudl-assemble" push --all --distro debian --to "$to" --output refs >"$WORK/a/refs-registry")
   cosign trusted-root create --out "$WORK/trusted_root.json"
   cut -d@ -f2 "$WORK/a/refs" | sort >"$WORK/a/digests"
   cut -d@ -f2 "$WORK/a/refs-registry" | sort | diff "$WORK/a/digests" -
-  sed -E 's/@.*//' "$WORK/a/refs-registry" | sort -u | while read -r ref; do
-    crane validate --insecure --remote "$ref"
-    image=$(crane digest --insecure "$ref")
-    cosign verify --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
-      --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
-    for type in spdxjson cyclonedx slsaprovenance1; do
-      cosign verify-attestation --type "$type" --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" --insecure-ignore-tlog=true \
-        --trusted-root "$WORK/trusted_root.json" "${ref%:*}@$image" >/dev/null
-    done
-    "$BIN/shudl-assemble" verify --key "$WORK/homes/10101/.config/shudl-assemble/cosign.pub" "$ref" >/dev/null
-  done
+  sed -E 's/@.*//' "$WORK/a/refs-registry" | sort -u | by_twos verify_reference
   figure "registry: $(wc -l <"$WORK/a/refs-registry") references valid for crane, cosign and verify"
 }

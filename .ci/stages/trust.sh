@@ -26,7 +26,7 @@ timed_build() {
 
 # trust_table pushes images that are signed in every way, as a user with the
 # first user's store and without network, and holds them to the tables of
-# .ci/trust.
+# .ci/trust. With arguments for it, to a part of them.
 trust_table() {
   lend_store 10505
   mkdir -p "$WORK/trust"
@@ -36,7 +36,7 @@ trust_table() {
   chown -R 10505:10505 "$WORK/trust"
   as_user 10505 022 UTC 2 unshare --user --map-root-user --net \
     sh -c 'ip link set lo up && exec "$@"' -- "$BIN/trust" check --dir "$WORK/trust/state" --bin "$BIN" \
-    --cache "$WORK/homes/10505/.cache/shudl-assemble" --recipes "$WORK/trust/recipes" --mirror "$WORK/trust/mirror" |
+    --cache "$WORK/homes/10505/.cache/shudl-assemble" --recipes "$WORK/trust/recipes" --mirror "$WORK/trust/mirror" "$@" |
     tee "$WORK/trust.log"
   grep '^trust: ' "$WORK/trust.log" | while read -r line; do figure "$line"; done
   grep -q '^trust: ' "$WORK/trust.log"
@@ -47,7 +47,8 @@ trust_table() {
 # meet at one tag; with SHUDL_TEST_FULL=1 upon every write.
 fault_tests() {
   SHUDL_TEST_FAULTS=4 go test -count=1 -timeout 60m -v -run 'TestFaults|TestTwoPushesOfOneTagAtOnce' ./layers/publish >"$WORK/faults.log" || {
-    grep -E '^ *---? FAIL|_test.go' "$WORK/faults.log" | head -40
+    grep -E '^ *--- FAIL|_test.go|^(panic|FAIL)' "$WORK/faults.log" | grep -v 'a push writes' | head -40
+    tail -n 5 "$WORK/faults.log"
     return 1
   }
   grep -oE 'faults: .*' "$WORK/faults.log" | while read -r line; do figure "$line"; done

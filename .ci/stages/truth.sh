@@ -22,12 +22,28 @@ PY
 # documents takes both SBOMs of every image, as they were signed, into
 # $WORK/truth/FOLDER.{spdx,cdx}.json.
 documents() {
-  local folder image tag key=$WORK/homes/10101/.config/shudl-assemble/cosign.pub
   mkdir -p "$WORK/truth"
-  tags | while read -r folder image tag; do
-    "$BIN/shudl-assemble" sbom --key "$key" --format spdx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.spdx.json"
-    "$BIN/shudl-assemble" sbom --key "$key" --format cyclonedx-json "oci:$IMAGES_A/$image:$tag" >"$WORK/truth/$folder.cdx.json"
-  done
+  tags | by_twos documents_of
+}
+
+# documents_of FOLDER IMAGE TAG takes those of one image.
+documents_of() {
+  local key=$WORK/homes/10101/.config/shudl-assemble/cosign.pub
+  "$BIN/shudl-assemble" sbom --key "$key" --format spdx-json "oci:$IMAGES_A/$2:$3" >"$WORK/truth/$1.spdx.json"
+  "$BIN/shudl-assemble" sbom --key "$key" --format cyclonedx-json "oci:$IMAGES_A/$2:$3" >"$WORK/truth/$1.cdx.json"
+}
+
+# syft_reads FILE converts a document by syft.
+syft_reads() {
+  SYFT_CHECK_FOR_APP_UPDATE=false syft convert -q "$1" -o syft-json | jq -e '.artifacts | length > 10' >/dev/null
+}
+
+# syft_scans FOLDER IMAGE TAG keeps what syft finds in an image.
+syft_scans() {
+  local dir
+  dir=$(one_tag "$@")
+  SYFT_CHECK_FOR_APP_UPDATE=false SYFT_FILE_METADATA_SELECTION=all SYFT_FILE_METADATA_DIGESTS=sha256 \
+    syft scan -q "oci-dir:$dir" -o "json=$WORK/truth/$1.syft.json"
 }
 
 # sbom_formats holds every document to the SPDX project's validator, to the
@@ -37,10 +53,7 @@ sbom_formats() {
   sbomcheck "$WORK"/truth/*.spdx.json "$WORK"/truth/*.cdx.json >"$WORK/truth/read"
   sed "s#^$WORK/truth/##" "$WORK/truth/read"
   "$WORK/venv/bin/python" "$ROOT/.ci/truth/validate.py" "$WORK"/truth/*.cdx.json
-  local doc
-  for doc in "$WORK"/truth/*.spdx.json "$WORK"/truth/*.cdx.json; do
-    SYFT_CHECK_FOR_APP_UPDATE=false syft convert -q "$doc" -o syft-json | jq -e '.artifacts | length > 10' >/dev/null
-  done
+  printf '%s\n' "$WORK"/truth/*.spdx.json "$WORK"/truth/*.cdx.json | by_twos syft_reads
   figure "SBOMs valid as SPDX 2.3 or CycloneDX 1.6 and read by grype and syft: $(wc -l <"$WORK/truth/read")"
 }
 
@@ -48,12 +61,10 @@ sbom_formats() {
 # files, both ways. A difference wants a line with its reason in allow.txt, and
 # a line wants a difference.
 sbom_truth() {
-  local folder image tag dir failed=0 allow=$ROOT/.ci/truth/allow.txt
+  local folder image tag failed=0 allow=$ROOT/.ci/truth/allow.txt
   : >"$WORK/truth/used"
+  tags | by_twos syft_scans
   while read -r folder image tag; do
-    dir=$(one_tag "$folder" "$image" "$tag")
-    SYFT_CHECK_FOR_APP_UPDATE=false SYFT_FILE_METADATA_SELECTION=all SYFT_FILE_METADATA_DIGESTS=sha256 \
-      syft scan -q "oci-dir:$dir" -o "json=$WORK/truth/$folder.syft.json"
     python3 "$ROOT/.ci/truth/compare.py" "$allow" "$image" "$WORK/truth/$folder.spdx.json" "$WORK/truth/$folder.syft.json" >"$WORK/truth/$folder.compared" || failed=1
     figure "syft and SBOM: $(head -1 "$WORK/truth/$folder.compared")"
     sed -n '/^  /p' "$WORK/truth/$folder.compared"

@@ -6,7 +6,7 @@
 //
 // runs a command beside the servers; its environment says where they are.
 //
-//	trust check --dir DIR --bin BIN --cache CACHE --recipes RECIPES --mirror MIRROR
+//	trust check --dir DIR --bin BIN --cache CACHE --recipes RECIPES --mirror MIRROR [--attack FORMAT]
 //
 // pushes images with shudl-assemble, signed in every way, and holds them to
 // the table in cells.go.
@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -50,10 +51,11 @@ func run(ctx context.Context, args []string) error {
 	cache := flags.String("cache", "", "content store that has what the images are made of (check)")
 	recipes := flags.String("recipes", "", "folder of the tests' Alpine recipes (check)")
 	mirror := flags.String("mirror", "", "folder of Alpine packages that they are made of (check)")
+	attacked := flags.String("attack", "", "the one format of signatures that is attacked; empty for all (check)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	if *dir == "" || *bin == "" {
+	if *dir == "" || *bin == "" || *attacked != "" && !slices.Contains(formats(), *attacked) {
 		return usage
 	}
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
@@ -74,7 +76,10 @@ func run(ctx context.Context, args []string) error {
 		w := &world{
 			services: s, product: product{s.tool("shudl-assemble"), *cache, *dir},
 			clients: []client{{cosign2, s.tool("cosign")}, {cosign3, s.tool("cosign3")}},
-			recipes: *recipes, mirror: *mirror,
+			recipes: *recipes, mirror: *mirror, attacked: formats(),
+		}
+		if *attacked != "" {
+			w.attacked = []string{*attacked}
 		}
 		return w.check(ctx, os.Stdout)
 	}

@@ -27,7 +27,7 @@ func (w *world) refusals() []refusal {
 	for number, a := range attacks() {
 		for _, signer := range signers() {
 			for _, place := range places() {
-				for _, format := range formats() {
+				for _, format := range w.attacked {
 					for _, reader := range w.readers() {
 						if a.wants(signer) && (a.command != "" || reader == ours) {
 							all = append(all, refusal{number, row{signer, place, format}, reader})
@@ -178,7 +178,7 @@ func (w *world) refusalGrid(answers map[refusal]string) string {
 	var rows []row
 	for _, signer := range signers() {
 		for _, place := range places() {
-			for _, format := range formats() {
+			for _, format := range w.attacked {
 				rows = append(rows, row{signer, place, format})
 			}
 		}

@@ -35,6 +35,8 @@ type world struct {
 	mirror  string // what they are made of
 	key     string // without .key and .pub
 	other   string // another key
+	// attacked are the formats that attacks are made on.
+	attacked []string
 }
 
 // images are what is pushed everywhere: Debian's base, an index of two
