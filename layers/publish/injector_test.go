@@ -46,7 +46,7 @@ type injector struct {
 	from, to int // the writes with these numbers, from 1, and between; from 0 is none
 	injected int
 	pending  int
-	settled  sync.Cond // no fault is pending
+	settled  sync.Cond // no write is pending
 	giveUp   func()    // ends the client's push
 }
 
@@ -78,7 +78,7 @@ func (i *injector) arm(f fault, from, to int, giveUp func()) {
 	i.fault, i.from, i.to, i.giveUp = f, from, to, giveUp
 }
 
-// disarm waits until what arrives late has arrived, and returns how many
+// disarm waits until all writes are over and what arrives late has arrived, and returns how many
 // requests had a fault since the injector was armed.
 func (i *injector) disarm() int {
 	i.mu.Lock()
@@ -109,15 +109,17 @@ func (i *injector) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	hit := i.from > 0 && n >= i.from && n <= i.to
 	if hit {
 		i.injected++
-		i.pending++
 	}
+	i.pending++
 	f, giveUp := i.fault, i.giveUp
 	i.mu.Unlock()
+	defer i.settle()
 	if !hit {
-		i.proxy.ServeHTTP(w, req)
+		// A registry goes on with a write whose client has gone, and so does
+		// this: it is over before anybody looks.
+		i.proxy.ServeHTTP(w, req.WithContext(context.WithoutCancel(req.Context())))
 		return
 	}
-	defer i.settle()
 	i.bring(f, giveUp, w, req)
 }
 
