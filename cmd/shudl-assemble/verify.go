@@ -82,8 +82,8 @@ With --output json: {"schema": 1, "ok", "status", "references": [{"reference", "
 "expected", "found", "advice", "others"}]}]}. The exit status is the same in both forms.`
 
 const verifyExample = `  shudl-assemble verify oci:shudl-images/postgresql:17-debian
-  shudl-assemble verify ghcr.io/org/repo/postgresql:17 --key cosign.pub
-  shudl-assemble verify ghcr.io/org/repo/postgresql:17 ghcr.io/org/repo/trino:476 --policy policy.yaml --output json`
+  shudl-assemble verify ghcr.io/org/repo/postgresql:17-debian --key cosign.pub
+  shudl-assemble verify ghcr.io/org/repo/postgresql:17-debian ghcr.io/org/repo/trino:476-debian --policy policy.yaml --output json`
 
 // verifyAll checks every reference and reports each, also after a failure.
 func (a *app) verifyAll(ctx context.Context, refs []string, o verify.Options) error {
