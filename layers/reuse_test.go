@@ -3,6 +3,7 @@ package layers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,13 +137,20 @@ func TestCorruptMembersAreNotTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t)
-			spoil(t, s, mustWrite(t, s, packages(t, "1"), o))
+			old := mustWrite(t, s, packages(t, "1"), o)
+			spoil(t, s, old)
 			s = reopen(t, s)
 			if diff := cmp.Diff(want, mustWrite(t, s, packages(t, "2"), o)); diff != "" {
 				t.Error(diff)
 			}
 			if !bytes.Equal(readBlob(t, s, want)[:2], []byte{0x1f, 0x8b}) {
 				t.Error("no gzip")
+			}
+			// Whoever needs that layer itself is told, so that it is made again.
+			_, err := s.Open(t.Context(), old.Digest)
+			var corrupt *fetch.CorruptError
+			if err != nil && name != "no blob" && !errors.As(err, &corrupt) {
+				t.Errorf("open the earlier layer: %v", err)
 			}
 		})
 	}

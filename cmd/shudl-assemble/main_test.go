@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -75,24 +76,37 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // corrupt is the script command `corrupt DIR`: it puts another file in the
-// place of every object of the store in DIR.
+// place of every object of the store in DIR. `corrupt -linked DIR` changes
+// those that a layout holds by a hard link, there and in the store.
 func corrupt(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: corrupt DIR")
+	linked := len(args) == 2 && args[0] == "-linked"
+	if neg || len(args) != 1 && !linked {
+		ts.Fatalf("usage: corrupt [-linked] DIR")
 	}
-	objects, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "sha256", "*", "*"))
+	objects, err := filepath.Glob(filepath.Join(ts.MkAbs(args[len(args)-1]), "sha256", "*", "*"))
 	ts.Check(err)
-	if len(objects) == 0 {
-		ts.Fatalf("no objects in %s", args[0])
-	}
+	changed := 0
 	for _, name := range objects {
+		info, err := os.Stat(name)
+		ts.Check(err)
+		if linked && info.Sys().(*syscall.Stat_t).Nlink == 1 {
+			continue
+		}
 		data, err := os.ReadFile(name)
 		ts.Check(err)
-		ts.Check(os.Remove(name)) // a layout may have it by a hard link
+		if linked {
+			ts.Check(os.Chmod(name, 0o644))
+		} else {
+			ts.Check(os.Remove(name)) // a layout may have it by a hard link
+		}
 		if len(data) > 0 {
 			data[len(data)/2] ^= 1
 		}
 		ts.Check(os.WriteFile(name, data, 0o444))
+		changed++
+	}
+	if changed == 0 {
+		ts.Fatalf("no objects in %s", args[len(args)-1])
 	}
 }
 

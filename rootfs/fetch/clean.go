@@ -267,7 +267,12 @@ func (s *Store) verifyObject(ctx context.Context, path string) (verified, error)
 	}
 	if got != want {
 		s.remove(path, info)
-		return verified{corrupt: &CorruptError{Path: path, Want: want, Got: got}}, nil
+		corrupt := &CorruptError{Path: path, Want: want, Got: got}
+		c := s.memory(want)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.info, c.removed = nil, corrupt
+		return verified{corrupt: corrupt}, nil
 	}
 	return verified{found: true, size: info.Size()}, nil
 }

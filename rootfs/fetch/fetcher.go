@@ -215,6 +215,7 @@ func (f *Fetcher) local(ctx context.Context, r Request) (Result, error) {
 // have says whether the store has a file of known sha256, unharmed, and takes
 // it from the store beside it or the bundle where these have it.
 func (f *Fetcher) have(ctx context.Context, r Request) (bool, error) {
+	_, there := f.Store.Has(r.SHA256)
 	file, err := f.Store.Open(ctx, r.SHA256)
 	if err == nil {
 		return true, file.Close()
@@ -223,7 +224,7 @@ func (f *Fetcher) have(ctx context.Context, r Request) (bool, error) {
 		return false, err
 	}
 	var corrupt *CorruptError
-	if errors.As(err, &corrupt) {
+	if there && errors.As(err, &corrupt) { // else it was said before
 		f.sink().Say("%v; it is fetched again", err)
 	}
 	if f.Beside != nil {

@@ -53,6 +53,9 @@ type Store struct {
 type checked struct {
 	mu   sync.Mutex
 	info fs.FileInfo
+	// removed is set from the removal of a corrupt file until a sound one is
+	// there: whoever looks for the object meanwhile is told why it is missing.
+	removed *CorruptError
 }
 
 // CorruptError says that an object of the store did not hold what its name
@@ -188,13 +191,20 @@ func (s *Store) Has(d recipes.Digest) (size int64, ok bool) {
 }
 
 // Open gives an object whose bytes were hashed in this process. One that is
-// missing or corrupt is an error that matches fs.ErrNotExist.
+// missing or corrupt is an error that matches fs.ErrNotExist; it is the same
+// *CorruptError for all who look for an object that this process removed,
+// until it is made again.
 func (s *Store) Open(ctx context.Context, d recipes.Digest) (*os.File, error) {
 	if !valid(d) {
 		return nil, fmt.Errorf("store: %q is no sha256", d)
 	}
 	path := s.objectPath(d)
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if removed := s.removed(d); removed != nil {
+			return nil, removed
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -246,8 +256,10 @@ func (s *Store) check(ctx context.Context, f *os.File, d recipes.Digest) error {
 	}
 	if got != d {
 		s.remove(f.Name(), info)
-		return &CorruptError{Path: f.Name(), Want: d, Got: got}
+		c.info, c.removed = nil, &CorruptError{Path: f.Name(), Want: d, Got: got}
+		return c.removed
 	}
+	c.removed = nil
 	c.info, err = renew(f, info)
 	return err
 }
@@ -282,6 +294,15 @@ func (s *Store) memory(d recipes.Digest) *checked {
 		s.known[d] = c
 	}
 	return c
+}
+
+// removed is what this process found where a missing object was; nil where it
+// found nothing.
+func (s *Store) removed(d recipes.Digest) *CorruptError {
+	c := s.memory(d)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removed
 }
 
 // remove takes a corrupt object away, unless another process has already put

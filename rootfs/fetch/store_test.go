@@ -169,6 +169,41 @@ func TestFlippedBitIsFoundRemovedAndHealed(t *testing.T) {
 	}
 }
 
+// TestWhoComesLaterIsToldOfTheCorruptObject has one look swallow the error:
+// the next one must get it too, and none once the object is made again.
+func TestWhoComesLaterIsToldOfTheCorruptObject(t *testing.T) {
+	dir := t.TempDir()
+	d := put(t, openStore(t, dir), "some content")
+	for what, meet := range map[string]func(*Store){
+		"Path":   func(s *Store) { s.Path(t.Context(), d) },
+		"Verify": func(s *Store) { s.Verify(t.Context()) },
+	} {
+		s := openStore(t, dir)
+		flip(t, s.objectPath(d), 3)
+		meet(s)
+		for range 2 {
+			_, err := s.Open(t.Context(), d)
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || corrupt.Want != d || !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s, then Open: %v", what, err)
+			}
+		}
+		put(t, openStore(t, dir), "some content") // another process
+		if got := read(t, s, d); got != "some content" {
+			t.Errorf("%s: read %q after healing", what, got)
+		}
+		if err := os.Remove(s.objectPath(d)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Open(t.Context(), d)
+		var corrupt *CorruptError
+		if err == nil || errors.As(err, &corrupt) {
+			t.Errorf("%s: Open of what somebody else took away: %v", what, err)
+		}
+		put(t, s, "some content")
+	}
+}
+
 func TestCommitHealsACorruptObjectThatNobodyRead(t *testing.T) {
 	dir := t.TempDir()
 	d := put(t, openStore(t, dir), "some content")

@@ -115,7 +115,7 @@ func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 	if err := errors.Join(err, statErr, f.Close()); err != nil {
 		return err
 	}
-	c.info = info
+	c.info, c.removed = info, nil
 	return syncDir(filepath.Dir(path))
 }
 
