@@ -96,7 +96,7 @@ func outside(ctx context.Context, args []string) (err error) {
 	if j.Image, err = image(ctx, *from); err != nil {
 		return err
 	}
-	if j.Manifests, err = manifests(ctx, *command, *from, "--dcs", j.Store); err != nil {
+	if j.Manifests, err = manifests(ctx, *command, *from, "--dcs", j.Store, "--create-namespace"); err != nil {
 		return err
 	}
 	for _, name := range []string{"standalone", "lakehouse"} {

@@ -49,11 +49,13 @@ func (a *app) deployKubernetes() *cobra.Command {
 		Use:   "kubernetes",
 		Short: "Write the manifests of PostgreSQL or of a lakehouse on Kubernetes",
 		Long: "deploy kubernetes writes the manifests of a stack, with its services, rights, probes, volumes and network\n" +
-			"policies, to standard output. The namespace admits only pods under Pod Security \"restricted\".\n\n" +
+			"policies, to standard output. Their pods are admitted under Pod Security \"restricted\". The namespace is not among\n" +
+			"them, so that kubectl delete -f leaves it and what else it holds, the volumes and the Secret among that;\n" +
+			"standard error says how it is made.\n\n" +
 			deployStacks +
 			"Passwords come from a Secret of your own, the same one for standalone and for lakehouse, which has more keys.\n\n" +
 			deployClosed + deployRotation,
-		Example: "  shudl-assemble deploy kubernetes --distro debian --from ghcr.io/org/repo | kubectl apply -f -\n" +
+		Example: "  shudl-assemble deploy kubernetes --distro debian --from ghcr.io/org/repo > lakehouse-pg.yaml\n" +
 			"  shudl-assemble deploy kubernetes --distro debian --stack lakehouse --registry registry.example/shudl > lakehouse.yaml",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,10 +66,13 @@ func (a *app) deployKubernetes() *cobra.Command {
 	a.deployFlags(cmd, &o, &from, deploy.StackHA)
 	flags.StringVar(&o.Registry, "registry", "", "`PREFIX` that the cluster pulls from (default: --from, where that is a registry)")
 	flags.StringVar(&o.Namespace, "namespace", "lakehouse", "namespace of all objects")
+	flags.BoolVar(&o.CreateNamespace, "create-namespace", false, "write the namespace, too, labelled for Pod Security restricted: kubectl delete -f then deletes whatever it holds")
 	flags.StringVar(&o.Name, "name", "", "what the names of all objects begin with, and of ha the name of the cluster (default: lakehouse-pg for ha, else lakehouse)")
 	flags.StringVar(&o.Secret, "secret", "", "`NAME` of the Secret with the passwords (default: that of --name with -credentials)")
 	flags.StringVar(&o.Store, "dcs", "configmaps", "what Patroni keeps its state in: configmaps or endpoints")
 	flags.StringVar(&o.MetricsFrom, "metrics-from", "", "`NAMESPACE` of a Prometheus that may read the metrics of Patroni and MinIO (default: none may)")
+	flags.StringVar(&o.StorageClass, "storage-class", "", "`NAME` of the StorageClass of the volumes, which cannot be changed later (default: the cluster's)")
+	flags.BoolVar(&o.AnyUID, "any-uid", false, "name no user and group of the pods, which OpenShift's restricted-v2 assigns; refused where an image's contract does not run it as another user")
 	flags.BoolVar(&o.Synchronous, "synchronous", false, "begin ha in synchronous mode: no acknowledged row is lost with a leader (later: patronictl edit-config)")
 	return cmd
 }

@@ -133,7 +133,7 @@ func (s service) lasting(c *composeService) {
 	for i, path := range s.image.Config.Volumes {
 		c.Volumes = append(c.Volumes, s.volume(i)+":"+path)
 	}
-	start := h.StartPeriod
+	start := s.healthy
 	if s.waits {
 		start = patience // what recovers from a crash is waited for; one that is healthy counts at once
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -98,6 +99,9 @@ func holdService(t *testing.T, s service, c types.ServiceConfig) {
 			t.Errorf("%s: the health check of a server is that of its script", s.name)
 		}
 		return
+	}
+	if c.HealthCheck.StartPeriod == nil || time.Duration(*c.HealthCheck.StartPeriod) < s.healthy || s.healthy < s.image.Config.Healthcheck.StartPeriod {
+		t.Errorf("%s: it has %v to start, its contract %s", s.name, c.HealthCheck.StartPeriod, s.healthy)
 	}
 	if !slices.Equal(c.HealthCheck.Test, s.image.Config.Healthcheck.Test) || c.StopGracePeriod == nil {
 		t.Errorf("%s: health check %q, image %q", s.name, c.HealthCheck.Test, s.image.Config.Healthcheck.Test)

@@ -39,6 +39,15 @@ type Options struct {
 	MetricsFrom string
 	// Synchronous begins the cluster of ha in synchronous mode.
 	Synchronous bool
+	// CreateNamespace writes the namespace, too, as one that admits only pods
+	// under Pod Security "restricted". Who deletes these manifests deletes then
+	// whatever it holds.
+	CreateNamespace bool
+	// AnyUID leaves out the ids that pods run as, for a platform that assigns
+	// them. An image whose contract does not show that it can is an error.
+	AnyUID bool
+	// StorageClass is that of the volumes; "" is the cluster's default.
+	StorageClass string
 }
 
 // OptionError is a value of an option that cannot be.
@@ -73,8 +82,11 @@ func (o *Options) complete() error {
 			return &OptionError{n.flag, fmt.Sprintf("%q is not a lower-case name of at most 40 letters, digits and hyphens that begins with a letter", n.value)}
 		}
 	}
-	if !secretName.MatchString(o.Secret) || len(o.Secret) > 253 {
+	if !subdomain(o.Secret) {
 		return &OptionError{"secret", fmt.Sprintf("%q cannot be the name of a Secret", o.Secret)}
+	}
+	if o.StorageClass != "" && !subdomain(o.StorageClass) {
+		return &OptionError{"storage-class", fmt.Sprintf("%q cannot be the name of a StorageClass", o.StorageClass)}
 	}
 	if o.MetricsFrom != "" && !namespace.MatchString(o.MetricsFrom) {
 		return &OptionError{"metrics-from", fmt.Sprintf("%q cannot be the name of a namespace", o.MetricsFrom)}
@@ -102,7 +114,10 @@ func (o *Options) complete() error {
 // have chosen.
 var namespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+var dotted = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// subdomain says whether most objects could have this name (RFC 1123).
+func subdomain(name string) bool { return len(name) <= 253 && dotted.MatchString(name) }
 
 // pinned finds an image where it was published and writes it as the cluster
 // pulls it: by digest alone.

@@ -90,17 +90,25 @@ func TestManifests(t *testing.T) {
 	}{{"configmaps.yaml", "configmaps", recipes.Debian}, {"endpoints.yaml", "endpoints", recipes.Alpine}} {
 		o := o
 		o.Store, o.Distro = one.store, one.distro
-		have, err := HA(context.Background(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		have := ha(t, o)
 		golden(t, one.file, have)
-		decode(t, have)
+		decode(t, have, "Namespace")
 	}
 }
 
+// ha are the manifests of that stack, as text.
+func ha(t *testing.T, o Options) []byte {
+	t.Helper()
+	made, err := Kubernetes(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Text
+}
+
 // decode reads every object strictly into the type that Kubernetes has for it.
-func decode(t *testing.T, text []byte) {
+// All kinds are there, but these.
+func decode(t *testing.T, text []byte, without ...string) {
 	t.Helper()
 	types := map[string]func() any{
 		"Namespace": func() any { return &corev1.Namespace{} }, "ServiceAccount": func() any { return &corev1.ServiceAccount{} },
@@ -123,26 +131,31 @@ func decode(t *testing.T, text []byte) {
 		}
 		seen[head.Kind] = true
 	}
-	if len(seen) != len(types) {
-		t.Errorf("kinds %v, want all of %d", seen, len(types))
+	for name := range types {
+		if seen[name] == slices.Contains(without, name) {
+			t.Errorf("an object of kind %s: %t", name, seen[name])
+		}
 	}
 }
 
 // What the options add, and that nothing else changes.
 func TestOptionsOfHA(t *testing.T) {
 	o := published(t)
-	plain, err := HA(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Synchronous, o.MetricsFrom = true, "monitoring"
-	have, err := HA(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := ha(t, o)
+	o.Synchronous, o.MetricsFrom, o.CreateNamespace, o.StorageClass = true, "monitoring", true, "fast.ssd"
+	have := ha(t, o)
 	decode(t, have)
 	without := string(have)
-	for _, added := range []string{`
+	for _, added := range []string{`apiVersion: v1
+kind: Namespace
+metadata:
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+  name: lakehouse
+spec: {}
+---
+`, `
+      storageClassName: fast.ssd`, `
         - name: PATRONI_SYNCHRONOUS_MODE
           value: "true"`, `
       annotations:
@@ -206,18 +219,19 @@ func TestMistakes(t *testing.T) {
 		"secret":    func(o *Options) { o.Secret = "a_b" },
 		"dcs":       func(o *Options) { o.Store = "etcd" },
 
-		"metrics-from": func(o *Options) { o.MetricsFrom = "a.b" },
-		"synchronous":  func(o *Options) { o.Synchronous, o.Stack = true, StackLakehouse },
+		"metrics-from":  func(o *Options) { o.MetricsFrom = "a.b" },
+		"storage-class": func(o *Options) { o.StorageClass = "Fast SSD" },
+		"synchronous":   func(o *Options) { o.Synchronous, o.Stack = true, StackLakehouse },
 	} {
 		o := o
 		change(&o)
 		var wrong *OptionError
-		if _, err := HA(context.Background(), o); !errors.As(err, &wrong) || wrong.Flag != flag {
+		if _, err := Kubernetes(context.Background(), o); !errors.As(err, &wrong) || wrong.Flag != flag {
 			t.Errorf("--%s: %v", flag, err)
 		}
 	}
 	o.From, _ = publish.ParseDestination("oci:"+t.TempDir(), publish.RegistryOptions{})
-	if _, err := HA(context.Background(), o); err == nil || !strings.Contains(err.Error(), "shudl-assemble push patroni --distro debian --to oci:") {
+	if _, err := Kubernetes(context.Background(), o); err == nil || !strings.Contains(err.Error(), "shudl-assemble push patroni --distro debian --to oci:") {
 		t.Errorf("an image that is not published: %v", err)
 	}
 }

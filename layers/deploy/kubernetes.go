@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
@@ -18,24 +19,35 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
-// HA writes the manifests of Patroni on Kubernetes: three members, one of
-// them the leader. They are admitted under Pod Security "restricted".
-func HA(ctx context.Context, o Options) ([]byte, error) {
-	if err := o.complete(); err != nil {
-		return nil, err
-	}
-	image, err := o.Set.Image(recipes.Ref{Name: "patroni"}, o.Distro, o.Platform)
+// ha writes the manifests of Patroni on Kubernetes: three members, one of
+// them the leader.
+func (o *Options) ha(ctx context.Context) (Manifests, error) {
+	s, err := o.service(ctx, part{name: "patroni", image: "patroni"})
 	if err != nil {
-		return nil, err
+		return Manifests{}, err
 	}
-	p := patroni{Options: o, image: image}
-	if p.pull, err = o.pinned(ctx, image); err != nil {
-		return nil, err
+	p := patroni{Options: *o, image: s.image, pull: s.pull, uid: s.uid, gid: s.gid, healthy: s.healthy}
+	text, err := marshal(p.objects())
+	return Manifests{Text: text, Notes: o.notes(p.secretNames())}, err
+}
+
+// namespace is the one of all objects, where it is wanted among them.
+func (o *Options) namespace() []any {
+	if !o.CreateNamespace {
+		return nil
 	}
-	if p.uid, p.gid, err = ids(image); err != nil {
-		return nil, err
+	return []any{&corev1.Namespace{TypeMeta: kind("v1", "Namespace"), ObjectMeta: metav1.ObjectMeta{
+		Name: o.Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}}
+}
+
+// claims are the volume of a pod of a StatefulSet.
+func (o *Options) claims(name, size string) []corev1.PersistentVolumeClaim {
+	spec := corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}}}
+	if o.StorageClass != "" {
+		spec.StorageClassName = &o.StorageClass
 	}
-	return marshal(p.objects())
+	return []corev1.PersistentVolumeClaim{{TypeMeta: kind("v1", "PersistentVolumeClaim"), ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}}
 }
 
 // ids are the numbers that an image runs as.
@@ -116,12 +128,16 @@ func confined() *corev1.SecurityContext {
 }
 
 // podContext is the security context of every pod.
-func podContext(uid, gid int64) *corev1.PodSecurityContext {
-	return &corev1.PodSecurityContext{
-		RunAsNonRoot: ptr(true), RunAsUser: &uid, RunAsGroup: &gid, FSGroup: &gid,
+func (o *Options) podContext(uid, gid int64) *corev1.PodSecurityContext {
+	c := &corev1.PodSecurityContext{
+		RunAsNonRoot:        ptr(true),
 		FSGroupChangePolicy: ptr(corev1.FSGroupChangeOnRootMismatch),
 		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
+	if !o.AnyUID {
+		c.RunAsUser, c.RunAsGroup, c.FSGroup = &uid, &gid, &gid
+	}
+	return c
 }
 
 func kind(version, name string) metav1.TypeMeta {

@@ -17,7 +17,9 @@ type Manifests struct {
 }
 
 // Kubernetes writes the objects of a stack as one YAML stream; "" is ha. They
-// are admitted under Pod Security "restricted".
+// are admitted under Pod Security "restricted". All but a namespace that is
+// asked for are inside the namespace, so that who deletes them deletes nothing
+// of others.
 func Kubernetes(ctx context.Context, o Options) (Manifests, error) {
 	if o.Stack == "" {
 		o.Stack = StackHA
@@ -26,8 +28,7 @@ func Kubernetes(ctx context.Context, o Options) (Manifests, error) {
 		return Manifests{}, err
 	}
 	if o.Stack == StackHA {
-		text, err := HA(ctx, o)
-		return Manifests{Text: text, Notes: o.Notes()}, err
+		return o.ha(ctx)
 	}
 	all, err := o.services(ctx)
 	if err != nil {
@@ -35,7 +36,7 @@ func Kubernetes(ctx context.Context, o Options) (Manifests, error) {
 	}
 	w := workloads{Options: o, all: all}
 	text, err := marshal(w.objects())
-	return Manifests{Text: text, Notes: w.notes()}, err
+	return Manifests{Text: text, Notes: o.notes(secretNames(all))}, err
 }
 
 // Compose writes a stack as a file of the Compose Specification; "" is
@@ -64,34 +65,59 @@ type service struct {
 	image    *recipes.Image
 	pull     string
 	uid, gid int64
-	// grace is how long it has to stop.
-	grace time.Duration
+	// healthy is how long its start may take, grace how long it has to stop.
+	healthy, grace time.Duration
 }
 
 // services finds the images of the parts of a stack.
 func (o *Options) services(ctx context.Context) ([]service, error) {
 	var all []service
 	for _, p := range parts(o.Stack) {
-		s := service{part: p}
-		var err error
-		if s.image, err = o.Set.Image(recipes.Ref{Name: p.image}, o.Distro, o.Platform); err != nil {
-			return nil, err
-		}
-		if s.uid, s.gid, err = ids(s.image); err != nil {
-			return nil, err
-		}
-		held, err := o.Set.Contract(s.image.Ref, o.Distro, o.Platform)
+		s, err := o.service(ctx, p)
 		if err != nil {
-			return nil, err
-		}
-		// The contract speaks of a service without work.
-		s.grace = 6 * held.Stop
-		if s.pull, err = o.pinned(ctx, s.image); err != nil {
 			return nil, err
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+func (o *Options) service(ctx context.Context, p part) (s service, err error) {
+	s.part = p
+	if s.image, err = o.Set.Image(recipes.Ref{Name: p.image}, o.Distro, o.Platform); err != nil {
+		return s, err
+	}
+	if s.uid, s.gid, err = ids(s.image); err != nil {
+		return s, err
+	}
+	held, err := o.Set.Contract(s.image.Ref, o.Distro, o.Platform)
+	if err != nil {
+		return s, err
+	}
+	if o.AnyUID && !anyUser(held) {
+		return s, &OptionError{"any-uid", fmt.Sprintf("%s is not known to run as another user than its own, %s: no case of its contract does it", s.image.Ref, held.User)}
+	}
+	s.healthy = held.Healthy
+	if h := s.image.Config.Healthcheck; h != nil {
+		s.healthy = max(s.healthy, h.StartPeriod)
+	}
+	// The contract speaks of a service without work.
+	s.grace = 6 * held.Stop
+	s.pull, err = o.pinned(ctx, s.image)
+	return s, err
+}
+
+// anyUser says whether a contract runs its image as a user that is neither its
+// own nor root.
+func anyUser(c *recipes.Contract) bool {
+	for _, one := range c.Cases {
+		for _, run := range one.Containers {
+			if run.Image.Name == "" && run.User != "" && run.User != c.User && !strings.HasPrefix(run.User, "0:") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // command is what the container runs instead of the image's own command.
@@ -135,13 +161,23 @@ func find(all []service, name string) service {
 	panic(fmt.Sprintf("no part of the stack is named %q", name))
 }
 
-// secretNote says how the Secret is made that the objects refer to.
-func secretNote(o Options, keys []string) string {
-	text := fmt.Sprintf("the pods wait for the Secret %s, which is not among the manifests; after they are applied, make it once "+
-		"(where it is there already, add the keys that it lacks by kubectl patch: a password of PostgreSQL that is made anew does not change the server's):\n"+
-		"  kubectl -n %s create secret generic %s", o.Secret, o.Namespace, o.Secret)
-	for _, key := range keys {
-		text += fmt.Sprintf(" --from-literal=%s=\"$(openssl rand -hex 24)\"", key)
+// notes say how that is made which the objects want and which is not among
+// them: no password is ever written.
+func (o *Options) notes(keys []string) string {
+	var b strings.Builder
+	when, rest := "the namespace before they are applied", "kubectl delete -f leaves both, and the volumes; the label refuses pods of others that ask for more."
+	if o.CreateNamespace {
+		when, rest = "after they are applied", "The namespace is among them: kubectl delete -f deletes it, the Secret and the volumes."
 	}
-	return text
+	fmt.Fprintf(&b, "make once what is not among the manifests, %s:\n", when)
+	if !o.CreateNamespace {
+		fmt.Fprintf(&b, "  kubectl create namespace %s && kubectl label namespace %[1]s pod-security.kubernetes.io/enforce=restricted\n", o.Namespace)
+	}
+	fmt.Fprintf(&b, "  kubectl -n %s create secret generic %s", o.Namespace, o.Secret)
+	for _, key := range keys {
+		fmt.Fprintf(&b, " --from-literal=%s=\"$(openssl rand -hex 24)\"", key)
+	}
+	b.WriteString("\n" + rest + " Where the Secret is there already, add the keys that it lacks by kubectl patch: " +
+		"a password of PostgreSQL that is made anew does not change the server's.")
+	return b.String()
 }

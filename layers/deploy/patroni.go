@@ -26,18 +26,18 @@ type patroni struct {
 	image    *recipes.Image
 	pull     string
 	uid, gid int64
+	// healthy is how long a start may take.
+	healthy time.Duration
 }
 
 func (p patroni) objects() []any {
-	objects := []any{
-		&corev1.Namespace{TypeMeta: kind("v1", "Namespace"), ObjectMeta: metav1.ObjectMeta{
-			Name: p.Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}},
+	objects := append(p.namespace(),
 		&corev1.ServiceAccount{TypeMeta: kind("v1", "ServiceAccount"), ObjectMeta: p.meta(p.Name), AutomountServiceAccountToken: ptr(false)},
 		p.role(),
 		&rbacv1.RoleBinding{TypeMeta: kind("rbac.authorization.k8s.io/v1", "RoleBinding"), ObjectMeta: p.meta(p.Name),
 			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: p.Name},
 			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: p.Name, Namespace: p.Namespace}}},
-	}
+	)
 	objects = append(objects, p.services()...)
 	return append(objects, p.statefulSet(), p.budget(), p.policy())
 }
@@ -107,7 +107,7 @@ func (p patroni) services() []any {
 func (p patroni) statefulSet() *appsv1.StatefulSet {
 	pod := corev1.PodSpec{
 		ServiceAccountName: p.Name, AutomountServiceAccountToken: ptr(true), EnableServiceLinks: ptr(false),
-		SecurityContext: podContext(p.uid, p.gid), TerminationGracePeriodSeconds: ptr[int64](90),
+		SecurityContext: p.podContext(p.uid, p.gid), TerminationGracePeriodSeconds: ptr[int64](90),
 		Containers: []corev1.Container{p.container()},
 		Volumes: []corev1.Volume{
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
@@ -122,13 +122,9 @@ func (p patroni) statefulSet() *appsv1.StatefulSet {
 	}
 	return &appsv1.StatefulSet{TypeMeta: kind("apps/v1", "StatefulSet"), ObjectMeta: p.meta(p.Name), Spec: appsv1.StatefulSetSpec{
 		Replicas: ptr[int32](members), ServiceName: p.Name + "-pods", PodManagementPolicy: appsv1.ParallelPodManagement,
-		Selector: &metav1.LabelSelector{MatchLabels: p.cluster("")},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: p.scraped()}, Spec: pod},
-		VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
-			TypeMeta: kind("v1", "PersistentVolumeClaim"), ObjectMeta: metav1.ObjectMeta{Name: "data"},
-			Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")}}},
-		}},
+		Selector:             &metav1.LabelSelector{MatchLabels: p.cluster("")},
+		Template:             corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: p.scraped()}, Spec: pod},
+		VolumeClaimTemplates: p.claims("data", "10Gi"),
 	}}
 }
 
@@ -146,7 +142,7 @@ func (p patroni) container() corev1.Container {
 	c := corev1.Container{
 		Name: "patroni", Image: p.pull, Env: p.environment(), SecurityContext: confined(),
 		Ports:         []corev1.ContainerPort{{Name: "postgresql", ContainerPort: 5432}, {Name: "restapi", ContainerPort: 8008}},
-		StartupProbe:  probe(h, "/liveness", "restapi", seconds(h.StartPeriod)/seconds(h.Interval)+retries),
+		StartupProbe:  probe(h, "/liveness", "restapi", seconds(p.healthy)/seconds(h.Interval)+retries),
 		LivenessProbe: probe(h, "/liveness", "restapi", retries), ReadinessProbe: probe(h, "/readiness", "restapi", retries),
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
@@ -167,8 +163,6 @@ func (p patroni) environment() []corev1.EnvVar {
 		field("PATRONI_KUBERNETES_NAMESPACE", "metadata.namespace"),
 		field("PATRONI_KUBERNETES_POD_IP", "status.podIP"),
 		field("PATRONI_NAME", "metadata.name"),
-		{Name: "PATRONI_POSTGRESQL_CONNECT_ADDRESS", Value: "$(PATRONI_KUBERNETES_POD_IP):5432"},
-		{Name: "PATRONI_RESTAPI_CONNECT_ADDRESS", Value: "$(PATRONI_KUBERNETES_POD_IP):8008"},
 		{Name: "PATRONI_SCOPE", Value: p.Name},
 		{Name: "PATRONI_KUBERNETES_USE_ENDPOINTS", Value: fmt.Sprint(p.Store == "endpoints")},
 		{Name: "PATRONI_RESTAPI_USERNAME", Value: "patroni"},
@@ -196,17 +190,13 @@ func secretKeys() []secretKey {
 	}
 }
 
-// Notes say how the Secret is made that the manifests refer to: no password
-// is ever written into them.
-func (o Options) Notes() string {
-	if o.complete() != nil {
-		return ""
-	}
+// secretNames lists the keys of the Secret.
+func (p patroni) secretNames() []string {
 	var keys []string
 	for _, s := range secretKeys() {
 		keys = append(keys, s.key)
 	}
-	return secretNote(o, keys)
+	return keys
 }
 
 func (p patroni) budget() *policyv1.PodDisruptionBudget {

@@ -14,7 +14,7 @@ import (
 const patience = time.Hour
 
 // probes gives a container the image's health check: at the start for as long
-// as the image allows, then as what restarts it, and as what keeps clients
+// as its contract allows, then as what restarts it, and as what keeps clients
 // away. A script has none.
 func (s service) probes(c *corev1.Container) {
 	h := s.image.Config.Healthcheck
@@ -22,7 +22,7 @@ func (s service) probes(c *corev1.Container) {
 		return
 	}
 	retries := int32(h.Retries)
-	start := h.StartPeriod
+	start := s.healthy
 	if s.waits {
 		start = patience
 	}

@@ -35,8 +35,12 @@ type part struct {
 	// memory is the limit, in Mi; the JVMs take their heap from it. shm is how
 	// much of it /dev/shm may be, tmp how much may lie in /tmp.
 	memory, shm, tmp int
-	files            int // how many files may be open, 0 for what is usual
-	ports            []port
+	// cpu is what it asks of a processor, in thousandths, where 100 is too
+	// little to start in time beside busy neighbours: Nessie takes about 15 s
+	// of processor time for it, Trino 40 s.
+	cpu   int
+	files int // how many files may be open, 0 for what is usual
+	ports []port
 	// needs are parts that are well, or have ended, before this one starts.
 	needs []string
 	// ready is where the service itself says whether it can work, where that
@@ -117,23 +121,23 @@ func lake() []part {
 			env:   []recipes.Variable{{Name: "MINIO_ROOT_USER", Value: "admin"}}, secrets: []secret{{"minio-password", "MINIO_ROOT_PASSWORD_FILE"}}},
 		{name: "bucket", image: "minio", script: bucketScript, memory: 256, tmp: 16, needs: []string{"minio"},
 			secrets: []secret{{key: "minio-password"}, {key: "lake-password"}}},
-		{name: "nessie", image: "nessie", memory: 1024, tmp: 256, needs: []string{"roles", "bucket"}, ready: &ready{"management", "/q/health/ready"},
+		{name: "nessie", image: "nessie", cpu: 250, memory: 1024, tmp: 256, needs: []string{"roles", "bucket"}, ready: &ready{"management", "/q/health/ready"},
 			ports: []port{{name: "http", number: 19120, host: 19120}, {name: "management", number: 19121, metrics: true}},
 			env: []recipes.Variable{
 				{Name: "NESSIE_JDBC_URL", Value: "jdbc:postgresql://{postgresql}:5432/nessie"}, {Name: "NESSIE_JDBC_USERNAME", Value: "nessie"},
 				{Name: "NESSIE_WAREHOUSE_LOCATION", Value: "s3://lake/warehouse"}, {Name: "NESSIE_S3_ENDPOINT", Value: "http://{minio}:9000/"}, {Name: "NESSIE_S3_ACCESS_KEY", Value: "lake"}},
 			secrets: []secret{{"nessie-password", "NESSIE_JDBC_PASSWORD_FILE"}, {"lake-password", "NESSIE_S3_SECRET_KEY_FILE"}}},
-		{name: "trino", image: "trino", memory: 2048, tmp: 512, files: 131072, json: true, needs: []string{"nessie"}, ports: []port{{name: "http", number: 8080, host: 8080}},
+		{name: "trino", image: "trino", cpu: 500, memory: 2048, tmp: 512, files: 131072, json: true, needs: []string{"nessie"}, ports: []port{{name: "http", number: 8080, host: 8080}},
 			env: []recipes.Variable{{Name: "TRINO_ICEBERG_REST_URI", Value: "http://{nessie}:19120/iceberg/"},
 				{Name: "TRINO_S3_ENDPOINT", Value: "http://{minio}:9000"}, {Name: "TRINO_S3_ACCESS_KEY", Value: "lake"}},
 			secrets: []secret{{"lake-password", "TRINO_S3_SECRET_KEY_FILE"}}},
 		// Applications are submitted in the master's container, and executors
 		// reach them there at any port.
-		{name: "spark-master", image: "spark", memory: 2048, tmp: 512, json: true, needs: []string{"nessie"}, address: "SPARK_DRIVER_HOST",
+		{name: "spark-master", image: "spark", cpu: 250, memory: 2048, tmp: 512, json: true, needs: []string{"nessie"}, address: "SPARK_DRIVER_HOST",
 			ports: []port{{name: "master", number: 7077}, {name: "http", number: 8080, host: 8090}, {from: engines}},
 			env: []recipes.Variable{master, catalog, {Name: "SPARK_DAEMON_MEMORY", Value: "512m"},
 				{Name: "SPARK_DRIVER_MEMORY", Value: "768m"}, {Name: "SPARK_EXECUTOR_MEMORY", Value: "768m"}}},
-		{name: "spark-worker", image: "spark", args: []string{"worker"}, memory: 2048, tmp: 256, json: true, needs: []string{"spark-master"},
+		{name: "spark-worker", image: "spark", args: []string{"worker"}, cpu: 250, memory: 2048, tmp: 256, json: true, needs: []string{"spark-master"},
 			ports: []port{{name: "http", number: 8081}, {from: engines}},
 			// A master that comes back has another address: the worker asks for it
 			// by its name, not where it was.

@@ -24,10 +24,7 @@ type workloads struct {
 }
 
 func (w workloads) objects() []any {
-	objects := []any{
-		&corev1.Namespace{TypeMeta: kind("v1", "Namespace"), ObjectMeta: metav1.ObjectMeta{
-			Name: w.Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}},
-	}
+	objects := w.namespace()
 	for _, s := range w.all {
 		if s.beside != "" {
 			continue
@@ -73,7 +70,7 @@ func (w workloads) pod(s service) corev1.PodTemplateSpec {
 		// Variables such as SPARK_MASTER_PORT, which service links would make,
 		// mean something else to Spark.
 		EnableServiceLinks: ptr(false), AutomountServiceAccountToken: ptr(false),
-		SecurityContext: podContext(s.uid, s.gid), TerminationGracePeriodSeconds: ptr(int64(seconds(s.grace))),
+		SecurityContext: w.podContext(s.uid, s.gid), TerminationGracePeriodSeconds: ptr(int64(seconds(s.grace))),
 	}}
 	for _, one := range w.inPod(s) {
 		template.Spec.Containers = append(template.Spec.Containers, w.container(s, one))
@@ -103,11 +100,11 @@ func (w workloads) container(pod, s service) corev1.Container {
 	c := corev1.Container{
 		Name: s.name, Image: s.pull, Args: s.command(address), SecurityContext: confined(),
 		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: mebibytes(s.memory)},
+			Requests: corev1.ResourceList{corev1.ResourceCPU: *resource.NewMilliQuantity(int64(max(100, s.cpu)), resource.DecimalSI), corev1.ResourceMemory: mebibytes(s.memory)},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: mebibytes(s.memory)},
 		},
 	}
-	if s.uid != pod.uid || s.gid != pod.gid {
+	if !w.AnyUID && (s.uid != pod.uid || s.gid != pod.gid) {
 		c.SecurityContext.RunAsUser, c.SecurityContext.RunAsGroup = ptr(s.uid), ptr(s.gid)
 	}
 	for _, v := range s.variables(address) {
@@ -192,11 +189,7 @@ func (w workloads) volumes(s service) []corev1.Volume {
 func (w workloads) statefulSet(s service, pod corev1.PodTemplateSpec) any {
 	return &appsv1.StatefulSet{TypeMeta: kind("apps/v1", "StatefulSet"), ObjectMeta: w.meta(s), Spec: appsv1.StatefulSetSpec{
 		Replicas: ptr[int32](1), ServiceName: w.object(s), Selector: &metav1.LabelSelector{MatchLabels: w.labels(s.name)}, Template: pod,
-		VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
-			TypeMeta: kind("v1", "PersistentVolumeClaim"), ObjectMeta: metav1.ObjectMeta{Name: s.volume(0)},
-			Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(s.keeps)}}},
-		}},
+		VolumeClaimTemplates: w.claims(s.volume(0), s.keeps),
 	}}
 }
 
@@ -271,10 +264,6 @@ func (o Options) prometheus() []networkingv1.NetworkPolicyPeer {
 		return nil
 	}
 	return []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: o.MetricsFrom}}}}
-}
-
-func (w workloads) notes() string {
-	return secretNote(w.Options, secretNames(w.all))
 }
 
 func mebibytes(n int) resource.Quantity {

@@ -2,15 +2,18 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
@@ -39,8 +42,7 @@ func apply(t *testing.T, text []byte) applied {
 			t.Fatal(err)
 		}
 		switch head.Kind {
-		case "Namespace":
-			read(doc, &corev1.Namespace{})
+		case "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget": // of ha
 		case "Service":
 			var o corev1.Service
 			read(doc, &o)
@@ -192,6 +194,104 @@ func (a applied) holdNetwork(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// Who deletes the manifests of a namespace that others use, too, deletes none
+// of what is theirs, nor the namespace.
+func TestDeletedAlone(t *testing.T) {
+	o := published(t)
+	o.Namespace = "production"
+	for _, stack := range Stacks() {
+		o.Stack = stack
+		made, err := Kubernetes(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range strings.Split(string(made.Text), "---\n") {
+			var one metav1.PartialObjectMetadata
+			if err := yaml.Unmarshal([]byte(doc), &one); err != nil {
+				t.Fatal(err)
+			}
+			if one.Namespace != "production" || !strings.HasPrefix(one.Name, "lakehouse-") {
+				t.Errorf("%s has %s %s in namespace %q", stack, one.Kind, one.Name, one.Namespace)
+			}
+		}
+		if !strings.Contains(made.Notes, "kubectl create namespace production && kubectl label namespace production pod-security.kubernetes.io/enforce=restricted\n") {
+			t.Errorf("%s: the notes do not make the namespace:\n%s", stack, made.Notes)
+		}
+	}
+}
+
+// What is slow to start has the time that its contract gives it.
+func TestTimeToStart(t *testing.T) {
+	o := published(t)
+	for _, stack := range Stacks() {
+		o.Stack = stack
+		probes := 0
+		for name, pod := range apply(t, ha(t, o)).pods {
+			for _, c := range pod.Spec.Containers {
+				if c.StartupProbe == nil {
+					continue
+				}
+				probes++
+				image := c.Image[strings.LastIndex(c.Image, "/")+1 : strings.Index(c.Image, "@")]
+				held, err := o.Set.Contract(recipes.Ref{Name: image, Stream: defaultStream(t, o, image)}, o.Distro, o.Platform)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if has := time.Duration(c.StartupProbe.PeriodSeconds*c.StartupProbe.FailureThreshold) * time.Second; has < held.Healthy {
+					t.Errorf("%s: %s has %s to start, its contract %s", name, c.Name, has, held.Healthy)
+				}
+			}
+		}
+		if want := map[string]int{StackHA: 1, StackStandalone: 2, StackLakehouse: 7}[stack]; probes != want {
+			t.Errorf("%s has %d startup probes, want %d", stack, probes, want)
+		}
+	}
+}
+
+func defaultStream(t *testing.T, o Options, name string) string {
+	t.Helper()
+	image, err := o.Set.Image(recipes.Ref{Name: name}, o.Distro, o.Platform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image.Ref.Stream
+}
+
+// A platform that assigns users finds none named, and an image that needs its
+// own is refused.
+func TestAnyUID(t *testing.T) {
+	o := published(t)
+	o.AnyUID = true
+	for _, stack := range Stacks() {
+		o.Stack = stack
+		made, err := Kubernetes(context.Background(), o)
+		var wrong *OptionError
+		if errors.As(err, &wrong) && wrong.Flag == "any-uid" {
+			continue // a contract that does not show it; below is what it must show
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, pod := range apply(t, made.Text).pods {
+			in := pod.Spec.SecurityContext
+			if in.RunAsUser != nil || in.RunAsGroup != nil || in.FSGroup != nil || !*in.RunAsNonRoot {
+				t.Errorf("%s: %+v", name, in)
+			}
+			for _, c := range pod.Spec.Containers {
+				if c.SecurityContext.RunAsUser != nil || c.SecurityContext.RunAsGroup != nil {
+					t.Errorf("%s: %s names a user", name, c.Name)
+				}
+			}
+		}
+	}
+	for user, want := range map[string]bool{"": false, "999:999": false, "0:0": false, "4711:0": true} {
+		c := &recipes.Contract{User: "999:999", Cases: []recipes.Case{{Containers: []recipes.Container{{User: user}}}}}
+		if anyUser(c) != want {
+			t.Errorf("a contract that runs its image as %q shows that it can: %t", user, !want)
 		}
 	}
 }
