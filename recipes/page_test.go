@@ -37,6 +37,7 @@ var ofPrograms = map[string]string{
 	"PG_EXPORTER_AUTO_DISCOVER_DATABASES":  "the exporter",
 	"PG_EXPORTER_COLLECTION_TIMEOUT":       "the exporter",
 	"PG_EXPORTER_DISABLE_SETTINGS_METRICS": "the exporter",
+	"QUARKUS_LOG_CONSOLE_LEVEL":            "Quarkus",
 	"SPARK_JAVA_OPT_0":                     "the entrypoint, which takes all that begin so",
 }
 
