@@ -153,6 +153,11 @@ func (n *node) lookup() bool {
 			return false
 		}
 	}
+	// The artefacts are used with what was made of them: the next change needs
+	// them again, and mirrors do not keep them for ever.
+	for _, a := range n.locked.Artifacts {
+		n.run.Store.Has(a.SHA256)
+	}
 	n.record = r
 	return true
 }

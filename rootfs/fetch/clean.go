@@ -81,7 +81,8 @@ func (s *Store) walk(ctx context.Context, dir string, visit func(path string, in
 
 // GCOptions say what garbage collection leaves.
 type GCOptions struct {
-	// MaxAge is how long ago an object may have been used last; 0 is 30 days.
+	// MaxAge is how long ago an object or a record may have been used last: read,
+	// or found to be there; 0 is 30 days.
 	MaxAge time.Duration
 	// MaxBytes, where not zero, is how much may stay: the longest unused go
 	// first.
@@ -124,7 +125,7 @@ func (s *Store) GC(ctx context.Context, o GCOptions) (GCResult, error) {
 			res.Kept.add(info.Size())
 			return nil
 		}
-		objects = append(objects, aged{path, info.Size(), info.ModTime()})
+		objects = append(objects, aged{path, info.Size(), lastUsed(info)})
 		return nil
 	})
 	if err != nil {
@@ -157,7 +158,11 @@ func (s *Store) sweep(ctx context.Context, o GCOptions, now time.Time, res *GCRe
 	for dir, age := range map[string]time.Duration{recordsDir: o.MaxAge, partialDir: leftoverAge, tmpDir: leftoverAge} {
 		err := s.walk(ctx, dir, func(path string, info fs.FileInfo) error {
 			inFresh := dir == tmpDir && filepath.Base(filepath.Dir(path)) != tmpDir
-			if now.Sub(info.ModTime()) <= age || inFresh {
+			last := info.ModTime()
+			if dir == recordsDir {
+				last = lastUsed(info)
+			}
+			if now.Sub(last) <= age || inFresh {
 				return nil
 			}
 			return res.remove(path, info.Size(), o.DryRun)
@@ -248,7 +253,7 @@ type verified struct {
 }
 
 func (s *Store) verifyObject(ctx context.Context, path string) (verified, error) {
-	f, err := os.Open(path)
+	f, err := openUnused(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return verified{}, nil
 	}

@@ -23,36 +23,120 @@ func age(t *testing.T, path string, by time.Duration) {
 func TestGC(t *testing.T) {
 	s := newStore(t)
 	old, kept, used, fresh := put(t, s, "old"), put(t, s, "kept"), put(t, s, "used"), put(t, s, "fresh")
-	for _, d := range []recipes.Digest{old, kept, used} {
+	looked := put(t, s, "looked for")
+	for _, d := range []recipes.Digest{old, kept, used, looked} {
 		age(t, s.objectPath(d), 40*24*time.Hour)
 	}
-	s.SetRecord("tar", "old", nil)
-	record, _ := s.recordPath("tar", "old")
-	age(t, record, 40*24*time.Hour)
+	for _, name := range []string{"old", "used"} {
+		s.SetRecord("tar", name, nil)
+		record, _ := s.recordPath("tar", name)
+		age(t, record, 40*24*time.Hour)
+	}
 	partial := filepath.Join(s.Dir(), partialDir, string(old))
 	writeFile(t, partial, nil)
 	age(t, partial, 40*24*time.Hour)
 	read(t, s, used) // a use makes it young again
+	s.Has(looked)
+	s.Record("tar", "used")
+	if _, err := s.Verify(t.Context()); err != nil { // no use
+		t.Fatal(err)
+	}
 	options := GCOptions{Keep: map[recipes.Digest]bool{kept: true}, DryRun: true}
 	res, err := s.GC(t.Context(), options)
-	if err != nil || res.Removed.Files != 3 || res.Kept.Files != 3 {
+	if err != nil || res.Removed.Files != 3 || res.Kept.Files != 4 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	if _, ok := s.Has(old); !ok {
+	if _, err := os.Stat(s.objectPath(old)); err != nil {
 		t.Fatal("a dry run removed an object")
 	}
 	options.DryRun = false
 	if _, err := s.GC(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
-	for d, want := range map[recipes.Digest]bool{old: false, kept: true, used: true, fresh: true} {
+	for d, want := range map[recipes.Digest]bool{old: false, kept: true, used: true, looked: true, fresh: true} {
 		if _, ok := s.Has(d); ok != want {
 			t.Errorf("%s is there: %v", d, ok)
+		}
+	}
+	for name, want := range map[string]bool{"old": false, "used": true} {
+		if _, ok := s.Record("tar", name); ok != want {
+			t.Errorf("the record %s is there: %v", name, ok)
 		}
 	}
 	res, err = s.GC(t.Context(), GCOptions{MaxBytes: 5})
 	if err != nil || res.Kept.Bytes > 5 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestTheLongestUnusedGoFirst has an old object that is looked for every day,
+// and one that was written later and not looked at again.
+func TestTheLongestUnusedGoFirst(t *testing.T) {
+	s := newStore(t)
+	base, once := put(t, s, "base"), put(t, s, "once")
+	age(t, s.objectPath(base), 20*24*time.Hour)
+	age(t, s.objectPath(once), 10*24*time.Hour)
+	s.Has(base)
+	if _, err := s.GC(t.Context(), GCOptions{MaxBytes: 4}); err != nil {
+		t.Fatal(err)
+	}
+	for d, want := range map[recipes.Digest]bool{base: true, once: false} {
+		if _, ok := s.Has(d); ok != want {
+			t.Errorf("%s is there: %v", d, ok)
+		}
+	}
+}
+
+// TestAUseChangesNothingThatFilesAreKnownBy looks for and opens old objects:
+// their modification times stay, and what was hashed is not hashed again.
+func TestAUseChangesNothingThatFilesAreKnownBy(t *testing.T) {
+	s := newStore(t)
+	d := put(t, s, "content")
+	path := s.objectPath(d)
+	age(t, path, 40*24*time.Hour)
+	was, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func() {
+		if err := os.Chtimes(path, was.ModTime(), was.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, use := range map[string]func(s *Store){
+		"Has":            func(s *Store) { s.Has(d) },
+		"Open":           func(s *Store) { read(t, s, d) },
+		"Open, then Has": func(s *Store) { read(t, s, d); again(); s.Has(d) },
+	} {
+		again()
+		next := openStore(t, s.Dir())
+		use(next)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !info.ModTime().Equal(was.ModTime()) || time.Since(lastUsed(info)) > touchAfter {
+			t.Errorf("%s: modified %v, used %v", what, info.ModTime(), lastUsed(info))
+		}
+	}
+	f, err := s.Open(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := s.memory(d)
+	seen, _ := f.Stat()
+	for _, known := range []bool{true, false} {
+		age(t, path, 40*24*time.Hour)
+		now, _ := os.Stat(path)
+		if c.info = seen; known {
+			c.info = now // nobody but this process touched it
+		}
+		s.Has(d)
+		_, told := changeTime(now)
+		if got := s.Unchanged(f, d); got != (known && told) {
+			t.Errorf("after a use of an object that is known (%v), Unchanged is %v", known, got)
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ func (s *Store) Record(kind, key string) ([]byte, bool) {
 	if !found || string(sum) != recordSum(kind, key, data) {
 		return nil, false
 	}
+	if info, err := os.Stat(path); err == nil {
+		touch(path, info)
+	}
 	return data, true
 }
 

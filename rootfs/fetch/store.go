@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/gofrs/flock"
 
@@ -33,10 +32,6 @@ const (
 	tmpDir     = "tmp"     // what is being written
 	locksDir   = "locks"
 )
-
-// touchAfter is how old an object's time may grow before a use renews it:
-// garbage collection reads it, file access times are often switched off.
-const touchAfter = time.Hour
 
 // Store keeps files under the sha256 of their content.
 type Store struct {
@@ -178,15 +173,18 @@ func (s *Store) objectPath(d recipes.Digest) string {
 }
 
 // Has says whether an object is there, and its size in bytes. It does not
-// look inside: what Open gives has been hashed.
+// look inside: what Open gives has been hashed. To garbage collection it is a
+// use: a push that changes nothing opens next to nothing.
 func (s *Store) Has(d recipes.Digest) (size int64, ok bool) {
 	if !valid(d) {
 		return 0, false
 	}
-	info, err := os.Stat(s.objectPath(d))
+	path := s.objectPath(d)
+	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}
+	s.used(d, path, info)
 	return info.Size(), true
 }
 
@@ -260,29 +258,8 @@ func (s *Store) check(ctx context.Context, f *os.File, d recipes.Digest) error {
 		return c.removed
 	}
 	c.removed = nil
-	c.info, err = renew(f, info)
-	return err
-}
-
-// renew gives an old object the time of its use, unless somebody has changed
-// the file since it was looked at, and looks again.
-func renew(f *os.File, seen fs.FileInfo) (fs.FileInfo, error) {
-	now := time.Now()
-	if now.Sub(seen.ModTime()) <= touchAfter {
-		return seen, nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	// Fails on another user's object, which then ages as if unused.
-	if !sameFile(seen, info) || os.Chtimes(f.Name(), now, now) != nil {
-		return seen, nil
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return info, nil
+	c.info = touch(f.Name(), info)
+	return nil
 }
 
 func (s *Store) memory(d recipes.Digest) *checked {
