@@ -23,6 +23,7 @@
 //	    exclude: {perl: "why"}       # packages that the closure would pull in
 //	    drop:                        # from the layer's packages; each pattern must match something
 //	      - {path: "usr/lib/**/bitcode/**", reason: "why"}
+//	      - {path: "usr/lib/locale/**", keep: ["usr/lib/locale/en_US.utf8/**"], reason: "why"}  # all but these, and what their links lead to
 //	    tarballs:                    # exactly one of url, archive with path, release
 //	      - {name: jq, version: "1.8", license: MIT, supplier: The jq project, url: "https://…", sha256: …,
 //	         apk-root: false,       # a root with apk's database; never by url

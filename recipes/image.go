@@ -125,8 +125,12 @@ type Placement struct {
 // an archive.
 type Drop struct {
 	Pattern string
-	Reason  string
-	Pos     Position `json:"-"`
+	// Keep are globs on what the pattern matches and stays nevertheless, with
+	// all that symbolic links among it lead to. Only packages have it: other
+	// sources select.
+	Keep   []string `json:",omitempty"` // build ids are older than the field
+	Reason string
+	Pos    Position `json:"-"`
 }
 
 // Tarball is an archive at a URL of its own (tar, zip or jar). Where Archive

@@ -40,7 +40,7 @@ func (r record) layer(folder *folder) Layer {
 	r.match("name", layer.Name, layerName, "layer name")
 	layer.Packages = r.packages()
 	layer.Excludes = r.excludes()
-	layer.Drop = r.drops()
+	layer.Drop = r.drops("keep")
 	if len(layer.Drop) > 0 && len(layer.Packages) == 0 {
 		r.fault("drop", "drops from packages, but the layer has none: a source's own drop stands in the source")
 	}
@@ -108,18 +108,23 @@ func (r record) excludes() []Exclude {
 	return out
 }
 
-// drops reads patterns with a reason each.
-func (r record) drops() []Drop {
+// drops reads patterns with a reason each, and what more they may say.
+func (r record) drops(more ...string) []Drop {
 	var out []Drop
 	for _, one := range r.items("drop") {
-		inner, ok := r.listed(one, "path", "reason")
+		inner, ok := r.listed(one, append([]string{"path", "reason"}, more...)...)
 		if !ok {
 			continue
 		}
-		d := Drop{Pattern: inner.must("path"), Reason: inner.must("reason"), Pos: inner.v.pos}
+		d := Drop{Pattern: inner.must("path"), Keep: inner.texts("keep"), Reason: inner.must("reason"), Pos: inner.v.pos}
 		if d.Pattern != "" {
 			if err := checkGlob(d.Pattern); err != nil {
 				inner.fault("path", "%v", err)
+			}
+		}
+		for _, keep := range d.Keep {
+			if err := checkGlob(keep); err != nil {
+				inner.fault("keep", "%v", err)
 			}
 		}
 		if slices.ContainsFunc(out, func(o Drop) bool { return o.Pattern == d.Pattern }) {

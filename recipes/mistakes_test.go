@@ -64,6 +64,8 @@ func TestMistakes(t *testing.T) {
 		{"drop without reason", layer + "    packages: [a]\n    drop: [{path: b}]\n", "x/recipe.yaml:8:12: layers[0].drop[0].reason: missing"},
 		{"drop above the root", layer + "    packages: [a]\n    drop: [{path: ../b, reason: c}]\n", "x/recipe.yaml:8:19: layers[0].drop[0].path: path \"../b\" leaves the root"},
 		{"bad pattern", layer + "    packages: [a]\n    drop: [{path: 'b[', reason: c}]\n", "x/recipe.yaml:8:19: layers[0].drop[0].path: bad pattern"},
+		{"bad keep", layer + "    packages: [a]\n    drop: [{path: 'b/**', keep: ['b['], reason: c}]\n", "x/recipe.yaml:8:33: layers[0].drop[0].keep: bad pattern"},
+		{"keep of a source", layer + "    tarballs: [{drop: [{path: 'b/**', keep: ['b/c'], reason: c}]}]\n", "x/recipe.yaml:7:39: layers[0].tarballs[0].drop[0].keep: unknown key"},
 		{"unknown distro", head + "distros: [arch]\n", "x/recipe.yaml:5:11: distros[0]: want each of"},
 		{"unreachable item", layer + "    distros: [debian]\n    packages: [{name: a, distros: [alpine]}]\n", "x/recipe.yaml:8:36: layers[0].packages[0].distros[0]: want each of [debian]"},
 		{"unreachable value", head + "distros: [debian]\nbudget: {alpine: 1MB}\n", "x/recipe.yaml:6:10: budget.alpine: never used"},

@@ -126,43 +126,65 @@ func selected(entries []rootfs.Entry, globs []string) ([]rootfs.Entry, error) {
 	return out, nil
 }
 
-// without takes out what the drops match.
+// without takes out what the drops match and do not keep.
 func without(entries []rootfs.Entry, drops []recipes.Drop) ([]rootfs.Entry, []Dropped, error) {
-	used := make([]bool, len(drops))
+	taken, err := takers(entries, drops)
+	if err != nil {
+		return nil, nil, err
+	}
 	out := make([]rootfs.Entry, 0, len(entries))
 	var dropped []Dropped
-	for _, e := range entries {
-		hit := -1
-		for d, drop := range drops {
-			if strings.Contains(drop.Pattern, inside) {
-				used[d] = true // Lay's
-				continue
-			}
-			ok, err := match(drop.Pattern, e.Path)
-			if err != nil {
-				return nil, nil, err
-			}
-			if ok {
-				used[d] = true
-				if hit < 0 {
-					hit = d
-				}
-			}
-		}
-		if hit < 0 {
+	told := map[int]int{} // drop that keeps something → its place in dropped
+	for i, e := range entries {
+		d := taken[i]
+		if d < 0 {
 			out = append(out, e)
 			continue
 		}
-		if e.Type != rootfs.Directory {
-			dropped = append(dropped, Dropped{Owner: e.Owner, Path: e.Path, Reason: drops[hit].Reason, Size: e.Size, SHA256: e.SHA256})
-		}
-	}
-	for d, drop := range drops {
-		if !used[d] && !strings.Contains(drop.Pattern, inside) {
-			return nil, nil, fmt.Errorf("drop %q matches nothing", drop.Pattern)
+		at, known := told[d]
+		switch {
+		case e.Type == rootfs.Directory:
+		case known:
+			dropped[at].Size += e.Size
+		case len(drops[d].Keep) > 0:
+			told[d] = len(dropped)
+			dropped = append(dropped, summed(drops[d], e.Owner, e.Size))
+		default:
+			dropped = append(dropped, Dropped{Owner: e.Owner, Path: e.Path, Reason: drops[d].Reason, Size: e.Size, SHA256: e.SHA256})
 		}
 	}
 	return out, dropped, nil
+}
+
+// takers gives for each entry the position of the first drop that takes it
+// out, or -1. Each drop must match something; those that reach into archives
+// are Lay's.
+func takers(entries []rootfs.Entry, drops []recipes.Drop) ([]int, error) {
+	taken := slices.Repeat([]int{-1}, len(entries))
+	for d, drop := range drops {
+		if strings.Contains(drop.Pattern, inside) {
+			continue
+		}
+		stays, err := spared(entries, drop)
+		if err != nil {
+			return nil, err
+		}
+		used := false
+		for i, e := range entries {
+			ok, err := match(drop.Pattern, e.Path)
+			if err != nil {
+				return nil, err
+			}
+			used = used || ok
+			if ok && taken[i] < 0 && !stays[e.Path] {
+				taken[i] = d
+			}
+		}
+		if !used {
+			return nil, fmt.Errorf("drop %q matches nothing", drop.Pattern)
+		}
+	}
+	return taken, nil
 }
 
 func match(glob, name string) (bool, error) {

@@ -159,6 +159,37 @@ func TestContentRefusesADropThatMatchesNothing(t *testing.T) {
 	}
 }
 
+// A keep counts in every package that its drop matches, and has to match in
+// one of them.
+func TestContentHoldsKeepsToTheirWord(t *testing.T) {
+	keep := func(glob string) recipes.Layer {
+		return recipes.Layer{Name: "system", Drop: []recipes.Drop{{
+			Pattern: "usr/share/x/**", Keep: []string{glob}, Reason: "no x", Pos: recipes.Position{File: "base-test/recipe.yaml", Line: 7, Column: 9},
+		}}}
+	}
+	files := func(b *bench) {
+		b.deb("system", "tool", "", [2]string{"./usr/share/x/tool", "1"})
+		b.deb("system", "other", "", [2]string{"./usr/share/x/kept", "2"}, [2]string{"./usr/share/x/gone", "3"})
+	}
+	b := newBench(t, recipes.Debian, keep("usr/share/x/kept"))
+	files(b)
+	got, err := Content(t.Context(), b.Input, b.Image.Layers[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"usr/share/x/kept": true, "usr/share/x/gone": false, "usr/share/x/tool": false} {
+		if _, ok := got.Tree.Lookup(path); ok != want {
+			t.Errorf("%s: there %v, want %v", path, ok, want)
+		}
+	}
+	b = newBench(t, recipes.Debian, keep("usr/share/x/nothing"))
+	files(b)
+	_, err = Content(t.Context(), b.Input, b.Image.Layers[0], nil)
+	if err == nil || !strings.Contains(err.Error(), `recipe.yaml:7:9: keep "usr/share/x/nothing" matches nothing`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestContentHoldsPackagesApart(t *testing.T) {
 	layer := recipes.Layer{Name: "system"}
 	b := newBench(t, recipes.Debian, layer)

@@ -77,36 +77,51 @@ func (c *collector) drop(entries []rootfs.Entry, drops *drops) ([]rootfs.Entry, 
 	return kept, nil
 }
 
-// drops are the globs of a layer, each of which must match something.
+// drops are the globs of a layer, each of which must match something, and so
+// must what they keep.
 type drops struct {
 	list []recipes.Drop
 	used []bool
+	kept map[string]bool // keep globs that matched
 }
 
 func newDrops(list []recipes.Drop) *drops {
-	return &drops{list: list, used: make([]bool, len(list))}
+	return &drops{list: list, used: make([]bool, len(list)), kept: map[string]bool{}}
 }
 
 // matching returns the globs that match one of the entries.
 func (d *drops) matching(entries []rootfs.Entry) []recipes.Drop {
+	some := func(glob string) bool {
+		return slices.ContainsFunc(entries, func(e rootfs.Entry) bool { return doublestar.MatchUnvalidated(glob, e.Path) })
+	}
 	var out []recipes.Drop
 	for i, drop := range d.list {
-		if slices.ContainsFunc(entries, func(e rootfs.Entry) bool { return doublestar.MatchUnvalidated(drop.Pattern, e.Path) }) {
-			d.used[i] = true
-			out = append(out, drop)
+		if !some(drop.Pattern) {
+			continue
+		}
+		d.used[i] = true
+		out = append(out, drop)
+		for _, glob := range drop.Keep {
+			d.kept[glob] = d.kept[glob] || some(glob)
 		}
 	}
 	return out
 }
 
-// unused is an error for globs that took nothing out: a recipe must not claim
-// what it does not do. All are told at once.
+// unused is an error for globs that took nothing out or kept nothing: a recipe
+// must not claim what it does not do. All are told at once.
 func (d *drops) unused() error {
 	var errs []error
-	for i, used := range d.used {
-		if !used {
-			p := d.list[i].Pos
-			errs = append(errs, fmt.Errorf("%s:%d:%d: drop %q matches nothing in the layer's packages", p.File, p.Line, p.Column, d.list[i].Pattern))
+	for i, drop := range d.list {
+		p := drop.Pos
+		if !d.used[i] {
+			errs = append(errs, fmt.Errorf("%s:%d:%d: drop %q matches nothing in the layer's packages", p.File, p.Line, p.Column, drop.Pattern))
+			continue
+		}
+		for _, glob := range drop.Keep {
+			if !d.kept[glob] {
+				errs = append(errs, fmt.Errorf("%s:%d:%d: keep %q matches nothing in the packages that drop %q matches", p.File, p.Line, p.Column, glob, drop.Pattern))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -37,6 +37,7 @@ func standIns() []standIn {
 		{"libpython3.*-minimal", []string{"postinst"}, "an empty sitecustomize.py, without which Python starts as well"},
 		{"libreadline8t64", []string{"preinst"}, "it diverts files of older releases, of which an image has none"},
 		{"libselinux1", []string{"postinst"}, "SELinux's folder in /run belongs to the host"},
+		{"locales-all", []string{"postinst"}, "it takes away locale-archive, which an image has none of"},
 		{"mawk", []string{"postinst"}, "generate: alternatives (awk, nawk)"},
 		{"netbase", []string{"postinst"}, "the container's runtime writes /etc/hosts; names of networks are not used"},
 		{"openjdk-*-jre-headless", []string{"postinst"}, "PATH and JAVA_HOME name the one Java; generate: java-cacerts; no system preferences are kept"},

@@ -122,6 +122,25 @@ no_other_cluster() {
 	done
 }
 
+# known_locales refuses a cluster whose configuration names a locale that libc
+# does not know: the server would only call the name an invalid value and end.
+known_locales() {
+	local setting name
+	local -A names=() # the last line of a setting counts
+	command -v locale >/dev/null || return 0 # musl takes any name
+	while read -r setting name; do
+		names[${setting,,}]=$name
+	done < <(sed -nE "s/^[[:space:]]*(lc_[a-z]+)[[:space:]]*=?[[:space:]]*'?([^'#[:space:]]+).*/\1 \2/Ip" \
+		"$PGDATA/postgresql.conf" "$PGDATA/postgresql.auto.conf" 2>/dev/null)
+	for setting in lc_messages lc_monetary lc_numeric lc_time; do
+		name=${names[$setting]:-C}
+		[ -z "$(env -i LC_ALL="$name" locale 2>&1 >/dev/null)" ] ||
+			fail "the configuration in $PGDATA sets $setting to the locale $name, which this image does not have" \
+				"(it has $(locale -a | paste -sd ' ')): start the image that made the cluster, dump there, and restore into a new cluster" \
+				"with ICU, or build base-postgresql with that locale"
+	done
+}
+
 make_cluster() {
 	local -a args=(--username="$POSTGRES_USER" --encoding=UTF8 --data-checksums --auth-local=trust
 		-c "listen_addresses=*" -c jit=off)
@@ -129,11 +148,11 @@ make_cluster() {
 	trust) args+=(--auth-host=trust) ;;
 	*) args+=(--auth-host=scram-sha-256) ;;
 	esac
-	if [ "$PG_MAJOR" -ge 17 ]; then
-		args+=(--locale-provider=builtin --locale=C.UTF-8)
-	else
-		args+=(--locale=C.UTF-8)
-	fi
+	args+=(--locale=C.UTF-8)
+	case " $POSTGRES_INITDB_ARGS" in
+	*" --locale="* | *" --locale "* | *" --lc-collate"* | *" --lc-ctype"*) ;; # of libc, as in the official image
+	*) [ "$PG_MAJOR" -lt 17 ] || args+=(--locale-provider=builtin) ;;
+	esac
 	[ -z "${POSTGRES_INITDB_WALDIR:-}" ] || args+=(--waldir="$POSTGRES_INITDB_WALDIR")
 	named
 	# POSTGRES_INITDB_ARGS is a list of words, as in the official image.
@@ -237,6 +256,7 @@ prepare() {
 		[ "$(<"$PGDATA/PG_VERSION")" = "$PG_MAJOR" ] ||
 			fail "$PGDATA was made by PostgreSQL $(<"$PGDATA/PG_VERSION"), this image is PostgreSQL $PG_MAJOR:" \
 				"use the stream of that version, or dump and restore"
+		known_locales
 		case "$SELF" in
 		docker-enforce-initdb.sh) fail "$PGDATA holds a cluster already: $SELF wants to make it" ;;
 		docker-ensure-initdb.sh) say LOG "$PGDATA holds a cluster already" ;;
