@@ -43,23 +43,20 @@ func (r *registryRepository) upload(ctx context.Context, client *http.Client, bl
 	query := location.Query()
 	query.Set("digest", blob.Digest.String())
 	location.RawQuery = query.Encode()
-	content, err := blob.Open(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, location.String(), nil)
 	if err != nil {
 		return err
 	}
-	var body io.ReadCloser = content
-	if blob.content == nil {
-		body = verified(content, blob.Descriptor)
-	}
-	if blob.Size == 0 {
-		body = http.NoBody
-	}
-	defer content.Close()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, location.String(), body)
+	err = withBody(req, blob.Size, func() (io.ReadCloser, error) {
+		content, err := blob.Open(ctx)
+		if err == nil && blob.content == nil {
+			content = verified(content, blob.Descriptor)
+		}
+		return content, err
+	})
 	if err != nil {
 		return err
 	}
-	req.ContentLength = blob.Size
 	req.Header.Set("Content-Type", "application/octet-stream")
 	_, err = send(client, req, http.StatusCreated, http.StatusNoContent)
 	return err

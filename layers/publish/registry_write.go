@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -39,7 +40,11 @@ func (r *registryRepository) put(ctx context.Context, identifier string, m Manif
 		return nil, err
 	}
 	err = r.registry.again(ctx, func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url("manifests", identifier), bytes.NewReader(m.Raw))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url("manifests", identifier), nil)
+		if err != nil {
+			return err
+		}
+		err = withBody(req, int64(len(m.Raw)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Raw)), nil })
 		if err != nil {
 			return err
 		}

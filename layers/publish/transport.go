@@ -214,5 +214,5 @@ func (r *Registry) retrying(inner http.RoundTripper) http.RoundTripper {
 	if r.options.Backoff != nil {
 		options = append(options, transport.WithRetryBackoff(*r.options.Backoff))
 	}
-	return transport.NewUserAgent(reads{transport.NewRetry(inner, options...), inner}, r.options.userAgent())
+	return transport.NewUserAgent(reads{transport.NewRetry(inner, options...), rewound{inner}}, r.options.userAgent())
 }
