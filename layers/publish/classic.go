@@ -143,6 +143,11 @@ func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []
 		p.mu.Unlock()
 		// That another wrote it right after is no error here: hold looks again.
 		err = p.repo.Swap(ctx, m, []string{tag.name}, map[string]digest.Digest{tag.name: tag.named})
+		if err == nil && p.inRegistry() {
+			p.mu.Lock()
+			p.result.Manifests++ // it is written with the tag
+			p.mu.Unlock()
+		}
 		if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrReadBack) {
 			return err
 		}
@@ -174,11 +179,7 @@ func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest
 	}
 	m := Manifest{MediaType: ocispec.MediaTypeImageManifest, Raw: assembled.Raw}
 	if p.inRegistry() && m.Digest() != tag.digest {
-		// It is written with the tag, and looked at with it.
-		p.mu.Lock()
-		p.result.Manifests++
-		p.mu.Unlock()
-		return m, nil
+		return m, nil // it is written with the tag, and looked at with it
 	}
 	return m, p.manifest(ctx, m)
 }

@@ -35,7 +35,7 @@ type claim struct {
 }
 
 // describe signs a manifest, by its locally computed digest, and what is said
-// of it, and writes all of that beside it: the signature last. What an earlier
+// of it, and writes all of that beside it, before a tag names it. What an earlier
 // push signed is not made again where it is at the destination already.
 func (p *publication) describe(ctx context.Context, m Manifest, attestations []Attestation) error {
 	if p.options.Signer == nil {
@@ -58,9 +58,7 @@ func (p *publication) describe(ctx context.Context, m Manifest, attestations []A
 	if err := p.makeAll(ctx, m.Descriptor(), claims); err != nil {
 		return err
 	}
-	if err := p.remember(key, claims); err != nil {
-		return err
-	}
+	p.kept("what was signed", p.remember(key, claims))
 	return p.write(ctx, subject, claims)
 }
 

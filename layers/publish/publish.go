@@ -82,7 +82,16 @@ func (p *publication) whole(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return result, p.keepReceipt(ctx)
+	p.kept("a receipt of this push", p.keepReceipt(ctx))
+	return result, nil
+}
+
+// kept reports what could not be remembered: it costs the next push time, and
+// fails none.
+func (p *publication) kept(what string, err error) {
+	if err != nil {
+		p.options.Progress.Say("%s: %s is not kept: %v", p.release.Name, what, err)
+	}
 }
 
 type publication struct {
@@ -104,6 +113,8 @@ type publication struct {
 	// recalled makes the content of items that are known from an earlier push,
 	// by digest.
 	recalled map[digest.Digest]func(ctx context.Context) ([]byte, error)
+	// voided marks the receipts that this push has voided.
+	voided string
 }
 
 type readBack struct {
@@ -189,9 +200,7 @@ func (p *publication) once(ctx context.Context) (Result, error) {
 	if err := p.repo.ReadBack(ctx, p.written.manifests, p.written.blobs); err != nil {
 		return Result{}, err
 	}
-	if err := p.keepServed(); err != nil {
-		return Result{}, err
-	}
+	p.kept("what was read back", p.keepServed())
 	if err := p.hold(ctx); err != nil {
 		return Result{}, err
 	}

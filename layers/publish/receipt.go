@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +29,10 @@ import (
 // an unfinished push to repeat. A registry serves a manifest as long as a tag
 // names it, and keeps what the manifest names. What others take away by other
 // means than a push, an older tag or a blob, is found within ReceiptLife, or
-// at once with Options.Recheck. Whatever is under a tag meanwhile was whole and
-// signed when it was tagged.
+// at once with Options.Recheck; so is a signature that a push with another key
+// took out of cosign's tag because both read it at the same time, where the
+// format has bundles too, which are what is asked for then. Whatever is under
+// a tag meanwhile was whole and signed when it was tagged.
 
 // receiptRecord is the kind of the records of receipts, by repository and tag.
 const receiptRecord = "receipt"
@@ -39,7 +42,7 @@ const ReceiptLife = 24 * time.Hour
 
 // receipt says what a finished push left in a registry.
 type receipt struct {
-	Key    string        `json:"key"` // all that the push was of
+	Key    string        `json:"key"` // all that the push was of; empty in one that is void
 	Time   time.Time     `json:"time"`
 	Digest digest.Digest `json:"digest"` // of the manifest that the tags name
 	// Classic is the signature under cosign's tag, and Referrers are those of
@@ -48,6 +51,8 @@ type receipt struct {
 	Referrers []digest.Digest     `json:"referrers,omitempty"`
 	// Fallback says that the registry lists these under a tag.
 	Fallback bool `json:"fallback,omitempty"`
+	// Void is which push voided it.
+	Void string `json:"void,omitempty"`
 }
 
 // Unchanged says whether a registry still has what the last push of the very
@@ -172,15 +177,39 @@ func (p *publication) receipt(tag string) (receipt, bool) {
 	return r, err == nil
 }
 
-// void ends the receipts of all tags that may move now.
-func (p *publication) void() error { return p.setReceipt(receipt{}) }
+// void ends the receipts of all tags that may move now. Where there is one and
+// it cannot be ended, nothing may move; else a store that cannot be written to
+// costs a receipt and no more.
+func (p *publication) void() error {
+	if !p.inRegistry() || p.options.Memory == nil {
+		return nil
+	}
+	p.voided = rand.Text()
+	for _, tag := range p.release.Tags {
+		kept, ok := p.receipt(tag)
+		ends := ok && kept.Key != ""
+		if !ends && p.receiptKey() == "" {
+			continue
+		}
+		if err := p.setReceipt(tag, receipt{Void: p.voided}); err != nil && ends {
+			return fmt.Errorf("end the receipt of the last push: %w", err)
+		}
+	}
+	return nil
+}
 
 // keepReceipt keeps the receipt of a push that is finished, and none where
-// somebody else moved one of its tags meanwhile.
+// somebody else moved one of its tags meanwhile, or may be about to: a push
+// with the same store that began later and has not come to its end.
 func (p *publication) keepReceipt(ctx context.Context) error {
 	key := p.receiptKey()
 	if key == "" {
 		return nil
+	}
+	for _, tag := range p.release.Tags {
+		if last, _ := p.receipt(tag); last.Void != p.voided {
+			return nil
+		}
 	}
 	// Tags that moved were read back after the last of them was written.
 	if len(p.result.Moved) < len(p.release.Tags) {
@@ -211,21 +240,18 @@ func (p *publication) keepReceipt(ctx context.Context) error {
 			r.Classic = &held.items[0].Descriptor
 		}
 	}
-	return p.setReceipt(r)
-}
-
-func (p *publication) setReceipt(r receipt) error {
-	if !p.inRegistry() || p.options.Memory == nil {
-		return nil
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
 	for _, tag := range p.release.Tags {
-		if err := p.options.Memory.SetRecord(receiptRecord, p.repo.Reference(tag), data); err != nil {
+		if err := p.setReceipt(tag, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *publication) setReceipt(tag string, r receipt) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return p.options.Memory.SetRecord(receiptRecord, p.repo.Reference(tag), data)
 }
