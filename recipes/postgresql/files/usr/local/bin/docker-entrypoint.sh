@@ -149,8 +149,8 @@ make_cluster() {
 	*) args+=(--auth-host=scram-sha-256) ;;
 	esac
 	args+=(--locale=C.UTF-8)
-	case " $POSTGRES_INITDB_ARGS" in
-	*" --locale="* | *" --locale "* | *" --lc-collate"* | *" --lc-ctype"*) ;; # of libc, as in the official image
+	case "$POSTGRES_INITDB_ARGS" in
+	*--locale=* | *"--locale "* | *--lc-collate* | *--lc-ctype*) ;; # of libc, as in the official image
 	*) [ "$PG_MAJOR" -lt 17 ] || args+=(--locale-provider=builtin) ;;
 	esac
 	[ -z "${POSTGRES_INITDB_WALDIR:-}" ] || args+=(--waldir="$POSTGRES_INITDB_WALDIR")
