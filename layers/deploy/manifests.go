@@ -165,7 +165,7 @@ func find(all []service, name string) service {
 // them: no password is ever written.
 func (o *Options) notes(keys []string) string {
 	var b strings.Builder
-	when, rest := "the namespace before they are applied", "kubectl delete -f leaves both, and the volumes; the label refuses pods of others that ask for more."
+	when, rest := "the namespace before they are applied", "kubectl delete -f leaves both, and the volumes. The label is for a namespace that holds nothing else: it refuses pods of others that ask for more."
 	if o.CreateNamespace {
 		when, rest = "after they are applied", "The namespace is among them: kubectl delete -f deletes it, the Secret and the volumes."
 	}
