@@ -30,6 +30,17 @@ type slot struct {
 	out bytes.Buffer
 }
 
+// compress fills out with what in is compressed to: the piece of an earlier
+// layer, where there is one and it is that.
+func (s *slot) compress(piece *io.SectionReader, c Compression, cheap bool) error {
+	if piece != nil && s.take(piece, c) == nil {
+		return nil
+	}
+	s.out.Reset()
+	s.out.Grow(room(cheap))
+	return encode(&s.out, s.in, c, cheap)
+}
+
 // clear makes a slot ready for a chunk; its memory is taken at first use.
 func (s *slot) clear() {
 	if s.in == nil {
@@ -112,20 +123,17 @@ type chunker struct {
 	size int64
 
 	member string // key of the member, where it is worth remembering
-	packed bool   // the member is there compressed: its stream is only hashed
+	taken  *taken // its pieces in an earlier layer, nil where there are none
 	cheap  bool
 	slot   *slot       // being filled
 	queue  chan *chunk // in order
 	done   chan struct{}
 }
 
-// chunk is one piece on its way: ready is closed when slot.out is complete. A
-// whole member that an earlier layer holds is one chunk without a slot, with
-// packed instead; chunks of its stream follow, of which nothing is written.
+// chunk is one piece on its way: ready is closed when slot.out is complete.
 type chunk struct {
 	member string
 	slot   *slot
-	packed *io.SectionReader
 	ready  chan struct{}
 }
 
@@ -155,16 +163,9 @@ func (c *chunker) members(members []member) error {
 	return tar.trailer()
 }
 
-// begin turns to the next member. The compressed bytes of one that an earlier
-// layer holds are taken from there.
+// begin turns to the next member.
 func (c *chunker) begin(m member, key string) {
-	c.cheap, c.member, c.packed = m.cheap, key, false
-	if packed := c.known.find(c.ctx, key); packed != nil {
-		c.packed = true
-		next := &chunk{member: c.member, packed: packed, ready: make(chan struct{})}
-		close(next.ready)
-		c.queue <- next
-	}
+	c.cheap, c.member, c.taken = m.cheap, key, c.known.find(key)
 }
 
 // Write takes a piece of the tar stream.
@@ -190,23 +191,16 @@ func (c *chunker) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// cut ends the chunk and has it compressed, unless it is there already. The
-// queue holds as many chunks as there are slots; where it is full of members
-// from elsewhere, drain empties it.
+// cut ends the chunk and has it compressed. The queue holds as many chunks as
+// there are slots.
 func (c *chunker) cut() {
 	if c.slot == nil {
 		return
 	}
 	next := &chunk{member: c.member, slot: c.slot, ready: make(chan struct{})}
 	c.slot = nil
-	if c.packed {
-		next.member = ""
-		close(next.ready)
-		c.queue <- next
-		return
-	}
 	c.queue <- next
-	cheap := c.cheap
+	piece, cheap := c.taken.next(), c.cheap
 	go func() {
 		defer close(next.ready)
 		c.pool.processors <- struct{}{}
@@ -214,8 +208,7 @@ func (c *chunker) cut() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		next.slot.out.Grow(room(cheap))
-		if err := encode(&next.slot.out, next.slot.in, c.opt.Compression, cheap); err != nil {
+		if err := next.slot.compress(piece, c.opt.Compression, cheap); err != nil {
 			c.cancel(err)
 		}
 	}()
@@ -227,37 +220,20 @@ func (c *chunker) drain(out io.Writer) {
 	defer close(c.done)
 	var at int64
 	for next := range c.queue {
-		if next.slot != nil {
-			c.diff.Write(next.slot.in)
-		}
+		c.diff.Write(next.slot.in)
 		<-next.ready
 		if c.ctx.Err() == nil {
-			n, err := next.write(out)
+			n, err := out.Write(next.slot.out.Bytes())
 			if err != nil {
 				c.cancel(err)
 			}
 			if next.member != "" {
-				c.known.note(next.member, at, n)
+				c.known.note(next.member, at, int64(n))
 			}
-			at += n
+			at += int64(n)
 		}
-		if next.slot != nil {
-			c.pool.slots <- next.slot
-		}
+		c.pool.slots <- next.slot
 	}
-}
-
-// write writes the compressed bytes of a chunk.
-func (c *chunk) write(out io.Writer) (int64, error) {
-	if c.packed != nil {
-		n, err := io.Copy(out, c.packed)
-		if err == nil && n != c.packed.Size() {
-			err = io.ErrUnexpectedEOF
-		}
-		return n, err
-	}
-	n, err := out.Write(c.slot.out.Bytes())
-	return int64(n), err
 }
 
 // finish waits until everything is written.

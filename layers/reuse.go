@@ -1,14 +1,13 @@
 package layers
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 
 	"github.com/shudl/shudl-assemble/recipes"
@@ -19,31 +18,38 @@ import (
 // that hold their compressed bytes.
 const memberRecord = "member"
 
-const (
-	// reuseFrom is how much of the tar stream a member must be, in bytes, to
-	// be looked for in earlier layers. Smaller ones are compressed as quickly.
-	reuseFrom = 64 << 10
-	// reusePart is which part of a blob must be of use for the blob to be
-	// opened: hashing it whole is about as much faster than compressing.
-	reusePart = 8
-)
+// reuseFrom is how much of the tar stream a member must be, in bytes, to be
+// looked for in earlier layers. Smaller ones are compressed as quickly.
+const reuseFrom = 64 << 10
 
-// place is where in a layer blob the compressed bytes of a member lie.
+// place is where in a layer blob the compressed bytes of a member lie: its
+// pieces, one for each chunk, in a row.
 type place struct {
 	Blob   recipes.Digest `json:"blob"`
 	Offset int64          `json:"offset"`
-	Size   int64          `json:"size"`
+	Pieces []int64        `json:"pieces"` // lengths in bytes
+}
+
+// end is the offset behind the last piece.
+func (p place) end() int64 {
+	end := p.Offset
+	for _, n := range p.Pieces {
+		end += n
+	}
+	return end
 }
 
 // reuse finds the compressed bytes of members in layers that were packed
 // before, so that a layer of which one package changed compresses that one.
-// It keeps no copy of them: a record says in which blob they lie. The blob is
-// hashed when the store opens it, and one that is gone or corrupt means that
-// the member is compressed again.
+// It keeps no copy of them: a record says in which blob they lie. Neither the
+// record nor the blob is believed. A piece is decompressed and compared with
+// the chunk that it stands for, in memory, which takes less than half of the
+// time that compressing takes; where it cannot be read or is another's, the
+// chunk is compressed.
 type reuse struct {
 	store  *fetch.Store
 	places map[string]place            // by key, of what find gives
-	blobs  map[recipes.Digest]*os.File // open, hashed
+	blobs  map[recipes.Digest]*os.File // open, not hashed
 	wrote  []wrote
 }
 
@@ -75,36 +81,35 @@ func (t *tarWriter) key(m member) string {
 // of all that are worth remembering.
 func (r *reuse) plan(tar *tarWriter, members []member) []string {
 	keys := make([]string, len(members))
-	sizes, used := map[recipes.Digest]int64{}, map[recipes.Digest]int64{}
 	for i, m := range members {
 		if weight([]member{m}) < reuseFrom {
 			continue
 		}
 		keys[i] = tar.key(m)
-		p, size, ok := r.recorded(keys[i])
-		if !ok {
-			continue
+		if p, ok := r.recorded(keys[i]); ok {
+			r.places[keys[i]] = p
 		}
-		r.places[keys[i]] = p
-		sizes[p.Blob] = size
-		used[p.Blob] += p.Size
 	}
-	maps.DeleteFunc(r.places, func(_ string, p place) bool { return used[p.Blob] < sizes[p.Blob]/reusePart })
 	return keys
 }
 
-// recorded is where a member lies, and the size of the whole blob.
-func (r *reuse) recorded(key string) (p place, size int64, ok bool) {
+// recorded is where a member lies, if that can be.
+func (r *reuse) recorded(key string) (p place, ok bool) {
 	data, ok := r.store.Record(memberRecord, key)
-	if !ok || json.Unmarshal(data, &p) != nil {
-		return place{}, 0, false
+	if !ok || json.Unmarshal(data, &p) != nil || len(p.Pieces) == 0 {
+		return place{}, false
 	}
-	size, ok = r.store.Has(p.Blob)
-	return p, size, ok && p.Offset >= 0 && p.Size > 0 && p.Offset <= size-p.Size
+	for _, n := range p.Pieces {
+		if n <= 0 || n > int64(room(true)) {
+			return place{}, false
+		}
+	}
+	size, ok := r.store.Has(p.Blob)
+	return p, ok && p.Offset >= 0 && p.Offset <= size && p.end() <= size
 }
 
-// find gives the compressed bytes of a member, or nil.
-func (r *reuse) find(ctx context.Context, key string) *io.SectionReader {
+// find gives the compressed pieces of a member, or nil.
+func (r *reuse) find(key string) *taken {
 	p, ok := r.places[key]
 	if !ok {
 		return nil
@@ -112,25 +117,84 @@ func (r *reuse) find(ctx context.Context, key string) *io.SectionReader {
 	f := r.blobs[p.Blob]
 	if f == nil {
 		var err error
-		if f, err = r.store.Open(ctx, p.Blob); err != nil {
+		if f, err = r.store.Peek(p.Blob); err != nil {
 			return nil
 		}
 		r.blobs[p.Blob] = f
 	}
-	return io.NewSectionReader(f, p.Offset, p.Size)
+	return &taken{f, p}
 }
 
-// note remembers that the next bytes of a member lie at an offset of the blob
+// taken are the pieces of a member in an earlier layer.
+type taken struct {
+	blob io.ReaderAt
+	left place
+}
+
+// next gives the piece of the next chunk, or nil.
+func (t *taken) next() *io.SectionReader {
+	if t == nil || len(t.left.Pieces) == 0 {
+		return nil
+	}
+	n := t.left.Pieces[0]
+	piece := io.NewSectionReader(t.blob, t.left.Offset, n)
+	t.left.Offset, t.left.Pieces = t.left.Offset+n, t.left.Pieces[1:]
+	return piece
+}
+
+// errOther says that a piece is not the chunk that it should be.
+var errOther = errors.New("other bytes than those of the chunk")
+
+// take fills a slot's output with the piece of an earlier layer, if it is what
+// the slot's input is compressed to.
+func (s *slot) take(piece *io.SectionReader, c Compression) error {
+	s.out.Reset()
+	s.out.Grow(int(piece.Size()) + bytes.MinRead)
+	n, err := s.out.ReadFrom(piece)
+	if err != nil {
+		return err
+	}
+	if n != piece.Size() {
+		return io.ErrUnexpectedEOF
+	}
+	z, err := Decompress(bytes.NewReader(s.out.Bytes()), c.MediaType())
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	rest := expected(s.in)
+	if _, err := io.Copy(&rest, z); err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return errOther
+	}
+	return nil
+}
+
+// expected are bytes that are about to be written; others are an error.
+type expected []byte
+
+func (e *expected) Write(p []byte) (int, error) {
+	if !bytes.HasPrefix(*e, p) {
+		return 0, errOther
+	}
+	*e = (*e)[len(p):]
+	return len(p), nil
+}
+
+// note remembers that the next piece of a member lies at an offset of the blob
 // that is being written.
 func (r *reuse) note(key string, offset, size int64) {
 	if last := len(r.wrote) - 1; last >= 0 && r.wrote[last].key == key {
-		r.wrote[last].Size += size
+		r.wrote[last].Pieces = append(r.wrote[last].Pieces, size)
 		return
 	}
-	r.wrote = append(r.wrote, wrote{key, place{Offset: offset, Size: size}})
+	r.wrote = append(r.wrote, wrote{key, place{Offset: offset, Pieces: []int64{size}}})
 }
 
-// keep records where the members of a new blob lie.
+// keep records where the members of a new blob lie, also of those that were
+// looked for elsewhere.
 func (r *reuse) keep(blob recipes.Digest) error {
 	for _, w := range r.wrote {
 		w.Blob = blob

@@ -3,10 +3,15 @@ package layers
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,15 +95,152 @@ func TestMembersAreTaken(t *testing.T) {
 }
 
 // TestTakenBytesAreThose proves that compressed bytes do come from the earlier
-// layer: it is changed after it was hashed, which no process but this test does.
+// layer: it is one in which the same members are compressed at another level.
 func TestTakenBytesAreThose(t *testing.T) {
-	o := Options{Epoch: epoch}
-	s := openStore(t)
-	old := mustWrite(t, s, packages(t, "1"), o)
-	change(t, s, old, func(data []byte) []byte { data[len(data)/2] ^= 1; return data })
-	want := mustWrite(t, openStore(t), packages(t, "2"), o)
-	if got := mustWrite(t, s, packages(t, "2"), o); got.Digest == want.Digest || got.DiffID != want.DiffID {
-		t.Errorf("packed %+v, want the changed bytes in it", got)
+	for _, c := range []Compression{Gzip, Zstd} {
+		o := Options{Epoch: epoch, Compression: c}
+		s := openStore(t)
+		mustWrite(t, s, packages(t, "1"), o)
+		recompress(t, s, o)
+		want := mustWrite(t, openStore(t), packages(t, "2"), o)
+		got := mustWrite(t, s, packages(t, "2"), o)
+		if got.Digest == want.Digest || got.DiffID != want.DiffID {
+			t.Errorf("%s: packed %+v, want the stream of %+v with the other bytes in it", c, got, want)
+		}
+		holdsItsStream(t, s, got)
+	}
+}
+
+// recompress puts a blob into the store that holds every member that the store
+// knows at another level, and has the records name that one.
+func recompress(t *testing.T, s *fetch.Store, o Options) {
+	t.Helper()
+	var blob bytes.Buffer
+	places := planned(t, s, packages(t, "1"), o)
+	for key, p := range places {
+		f, err := s.Open(t.Context(), p.Blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		next, old := place{Offset: int64(blob.Len())}, &taken{f, p}
+		for piece := old.next(); piece != nil; piece = old.next() {
+			z, err := Decompress(piece, o.Compression.MediaType())
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := io.ReadAll(z)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was := blob.Len()
+			if err := encode(&blob, plain, o.Compression, true); err != nil {
+				t.Fatal(err)
+			}
+			next.Pieces = append(next.Pieces, int64(blob.Len()-was))
+		}
+		places[key] = next
+	}
+	w, err := s.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(blob.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	d, _, err := w.Commit("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, p := range places {
+		p.Blob = d
+		setPlace(t, s, key, p)
+	}
+}
+
+func setPlace(t *testing.T, s *fetch.Store, key string, p place) {
+	t.Helper()
+	data, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetRecord(memberRecord, key, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holdsItsStream decompresses a layer and holds it to its diffID.
+func holdsItsStream(t *testing.T, s *fetch.Store, b Blob) {
+	t.Helper()
+	z, err := Decompress(bytes.NewReader(readBlob(t, s, b)), b.MediaType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, z); err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != string(b.DiffID) {
+		t.Errorf("the layer is of the stream %s, and says %s", got, b.DiffID)
+	}
+}
+
+// TestWhatIsTakenIsHeldToTheMember has records and a blob that are in order by
+// themselves and lead to other bytes: the layer is that which it is without
+// them, and the records lead to it from then on.
+func TestWhatIsTakenIsHeldToTheMember(t *testing.T) {
+	for _, c := range []Compression{Gzip, Zstd} {
+		o := Options{Epoch: epoch, Compression: c}
+		want := mustWrite(t, openStore(t), packages(t, "2"), o)
+		for name, spoil := range map[string]func(t *testing.T, s *fetch.Store, old Blob){
+			"a blob that is changed after it was hashed": func(t *testing.T, s *fetch.Store, old Blob) {
+				change(t, s, old, func(data []byte) []byte { data[len(data)/2] ^= 1; return data })
+			},
+			"the place of another member": func(t *testing.T, s *fetch.Store, _ Blob) {
+				places := planned(t, s, packages(t, "1"), o)
+				keys := slices.Sorted(maps.Keys(places))
+				for i, key := range keys {
+					setPlace(t, s, key, places[keys[(i+1)%len(keys)]])
+				}
+			},
+			"too few pieces": func(t *testing.T, s *fetch.Store, _ Blob) {
+				for key, p := range planned(t, s, packages(t, "1"), o) {
+					p.Pieces = p.Pieces[:1]
+					setPlace(t, s, key, p)
+				}
+			},
+			"a piece more": func(t *testing.T, s *fetch.Store, old Blob) {
+				for key, p := range planned(t, s, packages(t, "1"), o) {
+					p.Pieces = append(p.Pieces, old.Size-p.end())
+					setPlace(t, s, key, p)
+				}
+			},
+			"a piece that ends early": func(t *testing.T, s *fetch.Store, _ Blob) {
+				for key, p := range planned(t, s, packages(t, "1"), o) {
+					p.Pieces[0]--
+					setPlace(t, s, key, p)
+				}
+			},
+			"a piece that ends late": func(t *testing.T, s *fetch.Store, _ Blob) {
+				for key, p := range planned(t, s, packages(t, "1"), o) {
+					p.Pieces[0]++
+					setPlace(t, s, key, p)
+				}
+			},
+		} {
+			s := openStore(t)
+			spoil(t, s, mustWrite(t, s, packages(t, "1"), o))
+			if diff := cmp.Diff(want, mustWrite(t, s, packages(t, "2"), o)); diff != "" {
+				t.Errorf("%s, %s: %s", c, name, diff)
+				continue
+			}
+			holdsItsStream(t, s, want)
+			for _, p := range planned(t, s, packages(t, "2"), o) {
+				if p.Blob != want.Digest {
+					t.Errorf("%s, %s: a record still leads to %s", c, name, p.Blob)
+				}
+			}
+		}
 	}
 }
 
@@ -126,13 +268,19 @@ func TestCorruptMembersAreNotTaken(t *testing.T) {
 		"records of nothing":    func(t *testing.T, s *fetch.Store, old Blob) { rerecord(t, s, o, `{}`) },
 		"records that are torn": func(t *testing.T, s *fetch.Store, old Blob) { rerecord(t, s, o, `{"blob":`) },
 		"records beyond the end": func(t *testing.T, s *fetch.Store, old Blob) {
-			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":%d,"size":9}`, old.Digest, old.Size-8))
+			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":%d,"pieces":[9]}`, old.Digest, old.Size-8))
 		},
 		"records before the beginning": func(t *testing.T, s *fetch.Store, old Blob) {
-			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":-1,"size":9}`, old.Digest))
+			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":-1,"pieces":[9]}`, old.Digest))
+		},
+		"records of a piece that is larger than any": func(t *testing.T, s *fetch.Store, old Blob) {
+			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":0,"pieces":[%d]}`, old.Digest, int64(1)<<62))
+		},
+		"records without pieces": func(t *testing.T, s *fetch.Store, old Blob) {
+			rerecord(t, s, o, fmt.Sprintf(`{"blob":%q,"offset":0,"size":9}`, old.Digest))
 		},
 		"records of another file": func(t *testing.T, s *fetch.Store, old Blob) {
-			rerecord(t, s, o, `{"blob":"../../x","offset":0,"size":9}`)
+			rerecord(t, s, o, `{"blob":"../../x","offset":0,"pieces":[9]}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,21 +338,6 @@ func rerecord(t *testing.T, s *fetch.Store, o Options, text string) {
 		if err := s.SetRecord(memberRecord, key, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// TestLittleIsNotWorthABlob leaves an earlier layer alone of which only a
-// small part is of use.
-func TestLittleIsNotWorthABlob(t *testing.T) {
-	s := openStore(t)
-	mustWrite(t, s, packages(t, "1"), Options{})
-	tree := rootfs.NewTree(nil)
-	first, _ := packages(t, "1").Lookup("usr/share/first")
-	if err := tree.Add(first); err != nil {
-		t.Fatal(err)
-	}
-	if found := planned(t, s, tree, Options{}); len(found) != 0 {
-		t.Errorf("found %v", found)
 	}
 }
 
