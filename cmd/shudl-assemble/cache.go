@@ -15,7 +15,7 @@ func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
 		Short: "Look after the content store",
-		Long:  "cache looks after the store of downloads and layers. Nothing in it is trusted: deleting or\ncorrupting it costs time, not correctness.",
+		Long:  "cache looks after the store of downloads and layers. Deleting it, or a disk that spoils it, costs\ntime, not correctness. Who may write in its folder decides what is built.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
