@@ -5,7 +5,6 @@ import (
 	"crypto/sha1" // apk's own link between index and package
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -36,33 +35,21 @@ const (
 // an image of which one file changed is laid out without a look into its
 // packages. What lock and index say of them is held against it every time.
 func partsOf(ctx context.Context, s *fetch.Store, d recipes.Digest) (*parts, error) {
-	if data, ok := s.Record(partsRecord, partsVersion+string(d)); ok {
-		var p parts
-		if json.Unmarshal(data, &p) == nil && p.Data > 0 {
-			return &p, nil
+	whole := func(p *parts) bool { return p.Data > 0 }
+	return fetch.Remembered(s, partsRecord, partsVersion+string(d), whole, func() (*parts, error) {
+		file, err := s.Open(ctx, d)
+		if err != nil {
+			return nil, err
 		}
-	}
-	file, err := s.Open(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	p, err := split(file)
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	return p, s.SetRecord(partsRecord, partsVersion+string(d), data)
+		defer file.Close()
+		return split(file)
+	})
 }
 
 // split reads a package file once and finds its segments. The file is not
 // expanded beyond its control segment.
 func split(file io.ReadSeeker) (*parts, error) {
-	counted := &counter{r: file}
-	s, err := newSegments(counted)
+	s, err := newSegments(file)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +76,11 @@ func split(file io.ReadSeeker) (*parts, error) {
 		copy(p.SHA1[:], sum.Sum(nil))
 		break
 	}
-	p.Data = counted.n - int64(s.raw.r.Buffered())
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, err
+	}
+	p.Data = at - int64(s.raw.r.Buffered())
 	sum := sha256.New()
 	n, err := io.Copy(sum, s.raw.r)
 	if err != nil {
@@ -100,16 +91,4 @@ func split(file io.ReadSeeker) (*parts, error) {
 	}
 	p.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return p, nil
-}
-
-// counter counts what is read through it.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	return n, err
 }

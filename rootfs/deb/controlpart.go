@@ -3,7 +3,6 @@ package deb
 import (
 	"archive/tar"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -26,9 +25,6 @@ type controlFiles struct {
 	Control []byte
 	// MD5Sums is the package's own list of its files, byte for byte.
 	MD5Sums []byte
-	// Conffiles are the paths, without leading slash, that the package
-	// declares as configuration.
-	Conffiles []string
 	// Scripts are the maintainer scripts by name: preinst, postinst, prerm,
 	// postrm, config.
 	Scripts map[string]string
@@ -47,30 +43,23 @@ const (
 // controlOf reads the control part of a package, which is remembered: an image
 // of which one file changed is laid out without a look into its packages.
 func controlOf(ctx context.Context, s *fetch.Store, d recipes.Digest) (*controlFiles, error) {
-	if data, ok := s.Record(controlRecord, controlVersion+string(d)); ok {
-		var c controlFiles
-		if json.Unmarshal(data, &c) == nil && c.Scripts != nil {
-			return &c, nil
+	whole := func(c *controlFiles) bool { return c.Scripts != nil }
+	return fetch.Remembered(s, controlRecord, controlVersion+string(d), whole, func() (*controlFiles, error) {
+		f, err := s.Open(ctx, d)
+		if err != nil {
+			return nil, err
 		}
-	}
-	f, err := s.Open(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	control, _, err := partsOf(f)
-	if err != nil {
-		return nil, err
-	}
-	c := &controlFiles{Scripts: map[string]string{}}
-	if err := c.readControl(control); err != nil {
-		return nil, fmt.Errorf("control part: %w", err)
-	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	return c, s.SetRecord(controlRecord, controlVersion+string(d), data)
+		defer f.Close()
+		control, _, err := partsOf(f)
+		if err != nil {
+			return nil, err
+		}
+		c := &controlFiles{Scripts: map[string]string{}}
+		if err := c.readControl(control); err != nil {
+			return nil, fmt.Errorf("control part: %w", err)
+		}
+		return c, nil
+	})
 }
 
 // readControl reads the control archive into memory.
@@ -117,12 +106,6 @@ func (c *controlFiles) keepControl(name string, data []byte) {
 		c.Control = data
 	case "md5sums":
 		c.MD5Sums = data
-	case "conffiles":
-		for line := range strings.Lines(string(data)) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "/") {
-				c.Conffiles = append(c.Conffiles, line[1:])
-			}
-		}
 	case "preinst", "postinst", "prerm", "postrm", "config":
 		c.Scripts[name] = string(data)
 	case "triggers":

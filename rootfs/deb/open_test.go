@@ -81,8 +81,8 @@ func checkHello(t *testing.T, c *Contents) {
 	if c.Name != "hello" || c.Version != "2.10-3" || c.Source != "hello-src" || license != "GPL-3.0-or-later" || err != nil {
 		t.Errorf("%s %s of %s, %s: %v", c.Name, c.Version, c.Source, license, err)
 	}
-	if !slices.Equal(c.Replaces, []string{"old-hello", "hi"}) || !slices.Equal(c.Conffiles, []string{"etc/hello.conf"}) {
-		t.Errorf("replaces %v, conffiles %v", c.Replaces, c.Conffiles)
+	if !slices.Equal(c.Replaces, []string{"old-hello", "hi"}) {
+		t.Errorf("replaces %v", c.Replaces)
 	}
 	if c.Scripts["postinst"] == "" || len(c.Scripts) != 1 {
 		t.Errorf("scripts %v", c.Scripts)

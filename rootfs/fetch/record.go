@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -62,6 +63,26 @@ func (s *Store) SetRecord(kind, key string, data []byte) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil
+}
+
+// Remembered gives the fact that a record holds as JSON, or derives and records
+// it. A record of which whole says no counts as missing.
+func Remembered[T any](s *Store, kind, key string, whole func(*T) bool, derive func() (*T, error)) (*T, error) {
+	if data, ok := s.Record(kind, key); ok {
+		var fact T
+		if json.Unmarshal(data, &fact) == nil && whole(&fact) {
+			return &fact, nil
+		}
+	}
+	fact, err := derive()
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(fact)
+	if err != nil {
+		return nil, err
+	}
+	return fact, s.SetRecord(kind, key, data)
 }
 
 func (s *Store) recordPath(kind, key string) (string, error) {

@@ -265,6 +265,36 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+func TestRememberedIsDerivedOnce(t *testing.T) {
+	type fact struct{ N int }
+	s := newStore(t)
+	derived := 0
+	ask := func() (*fact, error) {
+		return Remembered(s, "fact", "key", func(f *fact) bool { return f.N > 0 }, func() (*fact, error) {
+			if derived++; derived == 1 {
+				return nil, fs.ErrInvalid
+			}
+			return &fact{derived}, nil
+		})
+	}
+	if _, err := ask(); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("what cannot be derived: %v", err)
+	}
+	for range 2 {
+		if f, err := ask(); err != nil || f.N != 2 {
+			t.Errorf("%+v, %v", f, err)
+		}
+	}
+	for i, text := range []string{`{"N":0}`, `{"N":`} { // not whole, no JSON
+		if err := s.SetRecord("fact", "key", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := ask(); err != nil || f.N != 3+i {
+			t.Errorf("after the record %s: %+v, %v", text, f, err)
+		}
+	}
+}
+
 func writeFile(t *testing.T, path string, content []byte) {
 	t.Helper()
 	os.Remove(path)
