@@ -195,7 +195,8 @@ run_files() {
 # fill starts a server that nobody else reaches, makes the database and runs
 # what the user mounted.
 fill() {
-	pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c unix_socket_directories='$SOCKETS' $(quoted "$@")" -w start
+	# The last of two settings counts: the user's are for the server that stays.
+	pg_ctl -D "$PGDATA" -o "$(quoted "$@") -c listen_addresses='' -c unix_socket_directories='$SOCKETS' $(quoted -p "${PGPORT:-5432}")" -w start
 	if [ "$POSTGRES_DB" != postgres ] &&
 		[ -z "$(docker_process_sql --dbname postgres --set db="$POSTGRES_DB" -At <<<"SELECT 1 FROM pg_database WHERE datname = :'db';")" ]; then
 		docker_process_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
