@@ -99,12 +99,12 @@ func outside(ctx context.Context, args []string) (err error) {
 	if j.Manifests, err = manifests(ctx, *command, *from, "--dcs", j.Store, "--create-namespace"); err != nil {
 		return err
 	}
-	for _, name := range []string{"standalone", "lakehouse"} {
-		text, err := manifests(ctx, *command, *from, "--stack", name, "--metrics-from", "monitoring")
+	for _, words := range [][]string{{"standalone"}, {"lakehouse"}, {"lakehouse", "--any-uid", "--storage-class", "fast"}} {
+		text, err := manifests(ctx, *command, *from, append([]string{"--metrics-from", "monitoring", "--stack"}, words...)...)
 		if err != nil {
 			return err
 		}
-		j.Stacks = append(j.Stacks, stack{name, text})
+		j.Stacks = append(j.Stacks, stack{strings.Join(words, " "), text})
 	}
 	if j.Work, err = os.MkdirTemp("", "shudl-kube-"); err != nil {
 		return err
