@@ -22,9 +22,16 @@ boot_images_unprivileged() {
   contracts user as_user 10101 022 UTC 2 "$BIN/shudl-assemble" test "$@" --distro debian --from "oci:$IMAGES_A" --progress plain
 }
 
-# boot_some_unprivileged is its short form: the images that need no JVM.
-boot_some_unprivileged() {
-  boot_images_unprivileged base postgresql base-postgresql minio patroni postgres-exporter
+# boot_images_twice is the short form of both: all images as root, and beside
+# that, since either waits most of the time, those that need no JVM as any user.
+boot_images_twice() {
+  local pid rc=0
+  boot_images_unprivileged base postgresql base-postgresql minio patroni postgres-exporter >"$WORK/user.log" 2>&1 &
+  pid=$!
+  boot_images || rc=$?
+  wait "$pid" || rc=$?
+  cat "$WORK/user.log"
+  return "$rc"
 }
 
 # stack_of NAME root|user starts a stack, as root or as a user who has nothing

@@ -64,6 +64,18 @@ func serve(t *testing.T, handler http.Handler) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
+// inMemory is a folder in memory, where the machine has one: docker-registry
+// waits for the disk at every blob, which says nothing about us.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "docker-registry")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // dockerRegistry starts Debian's docker-registry on a free port, or returns
 // "" where it is not installed.
 func dockerRegistry(t *testing.T) string {
@@ -81,7 +93,7 @@ func dockerRegistry(t *testing.T) string {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	dir := t.TempDir()
+	dir := inMemory(t)
 	config := fmt.Sprintf(`version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage:
