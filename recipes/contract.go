@@ -84,6 +84,9 @@ type Container struct {
 	// Exits, where it is set, is the status that the container ends with by
 	// itself; starting it waits for that.
 	Exits *int
+	// Stop is how long the stop signal may take here; zero means what the
+	// image's own contract says.
+	Stop time.Duration
 	// Says is what its log must hold by then.
 	Says []*regexp.Regexp
 	// JSON says that every line of the log is a JSON object, except those

@@ -16,7 +16,7 @@ const contractFile = "test.yaml"
 
 var (
 	contractKeys  = []string{"user", "healthy", "stop", "writable", "cases"}
-	containerKeys = []string{"name", "image", "env", "cmd", "user", "capabilities", "files", "volumes", "exits", "says", "log", "plain"}
+	containerKeys = []string{"name", "image", "env", "cmd", "user", "capabilities", "files", "volumes", "exits", "stop", "says", "log", "plain"}
 	caseKeys      = []string{"name", "programs", "network", "authority", "containers", "steps"}
 	programKeys   = []string{"name", "run", "ready", "install"}
 
@@ -207,6 +207,7 @@ func (r record) container(c *Contract) Container {
 	} else if one.Exits == nil && one.Image == (Ref{}) && (c.Healthy == 0 || c.Stop == 0) {
 		r.add(r.v.pos, r.key, "a container that does not end by itself wants healthy and stop of the contract")
 	}
+	one.Stop = parsed(r, "stop", parseInterval)
 	one.Says = r.patterns("says")
 	r.logFormat(&one)
 	return one

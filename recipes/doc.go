@@ -126,6 +126,7 @@
 //	        files: [{path: /mnt/a.sql, content: SELECT 1, compress: gzip, mode: "0755"}]
 //	        volumes: [{path: /data, name: shared, owner: "0:0", mode: "0700"}]
 //	        exits: 0                 # it ends by itself; otherwise it becomes healthy and is stopped at the end
+//	        stop: 30s                # how long that may take here, where it is not the image's own time
 //	        says: [^done$]           # patterns that its log matches by then
 //	        log: json                # every line of the log is a JSON object
 //	        plain: [{line: ^WARNING, reason: the JVM's own}]

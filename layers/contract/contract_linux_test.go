@@ -168,6 +168,7 @@ func TestUnmet(t *testing.T) {
 		{"other status", "cmd: [exit, '5']\n    exits: 0", "ends with status 0", "it ends with status 5"},
 		{"other words", "cmd: [exit, '5']\n    exits: 5\n    says: [hello]", "ends with status 5", "does not match hello"},
 		{"stubborn", "env: {STUBBORN: yes}", "stops within 4s by SIGTERM", "still runs after 4s"},
+		{"stubborn, with a time of its own", "env: {STUBBORN: yes}\n    stop: 2s", "stops within 2s by SIGTERM", "still runs after 2s"},
 		{"angry", "env: {ANGRY: yes}", "stops within 4s by SIGTERM", "ends with status 3, want 0 or 143"},
 		{"plain log", "log: json", "logs JSON", "no JSON object: start 1"},
 		{"partly plain", "log: json\n    env: {LOG: json-mostly}", "logs JSON", "plain words"},

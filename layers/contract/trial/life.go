@@ -200,7 +200,7 @@ func (l *life) finish(ctx context.Context, m *member) error {
 	if fault := machineFault(ctx, err); fault != nil {
 		return fault
 	}
-	l.named(fmt.Sprintf("%sstops within %s by %s", m.prefix(), m.contract.Stop, m.signal()), err)
+	l.named(fmt.Sprintf("%sstops within %s by %s", m.prefix(), m.stopLimit(), m.signal()), err)
 	if m.Container.JSON {
 		l.named(m.prefix()+"logs JSON", m.logsJSON())
 	}

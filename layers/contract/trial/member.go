@@ -226,6 +226,14 @@ func (m *member) signal() string {
 	return "SIGTERM"
 }
 
+// stopLimit is how long its stop may take.
+func (m *member) stopLimit() time.Duration {
+	if m.Stop > 0 {
+		return m.Stop
+	}
+	return m.contract.Stop
+}
+
 // stop ends it by its signal, in time, with the status of a clean end or of
 // the signal.
 func (m *member) stop(ctx context.Context) error {
@@ -243,8 +251,8 @@ func (m *member) stop(ctx context.Context) error {
 	case <-m.current.Done():
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(m.contract.Stop):
-		return unmetf("it still runs after %s", m.contract.Stop)
+	case <-time.After(m.stopLimit()):
+		return unmetf("it still runs after %s", m.stopLimit())
 	}
 	if m.tested() {
 		m.life.report.Stop = max(m.life.report.Stop, time.Since(asked))
