@@ -26,9 +26,9 @@ encoder_tests() {
 }
 
 # alpine_tests draws package sets from the real index and asks the real apk,
-# for a fifth of them in the short form.
+# for a seventh of them in the short form.
 alpine_tests() {
-  local sets=60
+  local sets=40
   [ -z "${SHUDL_TEST_FULL:-}" ] || sets=300
   SHUDL_TEST_FULL=1 SHUDL_TEST_SETS=$sets go test -count=1 -timeout 40m -v -run 'APK|Real|Recipes' ./rootfs/apk | tee "$WORK/apk.log" | grep -E '^(---|ok|FAIL|PASS)|sets|seed' | tail -40
   grep -q '^ok' "$WORK/apk.log" && ! grep -q -e '--- SKIP' "$WORK/apk.log"
