@@ -168,22 +168,24 @@ func cold(_ context.Context, s settings, dir string, images ...string) ([]conten
 // sameImages holds every image manifest of a layout folder to the one that the
 // other has under the same tag: statements aside, which another key signed.
 func sameImages(want, have string) error {
-	images, err := os.ReadDir(have)
+	// Locks lie beside the images.
+	images, err := filepath.Glob(filepath.Join(have, "*", "index.json"))
 	if err != nil {
 		return err
 	}
 	for _, image := range images {
-		a, err := manifests(filepath.Join(want, image.Name()))
+		name := filepath.Base(filepath.Dir(image))
+		a, err := manifests(filepath.Join(want, name))
 		if err != nil {
 			return err
 		}
-		b, err := manifests(filepath.Join(have, image.Name()))
+		b, err := manifests(filepath.Join(have, name))
 		if err != nil {
 			return err
 		}
 		for tag, digest := range b {
 			if a[tag] != digest {
-				return fmt.Errorf("%s:%s is %s, not %s", image.Name(), tag, digest, a[tag])
+				return fmt.Errorf("%s:%s is %s, not %s", name, tag, digest, a[tag])
 			}
 		}
 	}
@@ -212,13 +214,14 @@ func manifests(layout string) (map[string]string, error) {
 func layersLimit(m machine, dir string) (time.Duration, error) {
 	var bytes int64
 	seen := map[string]bool{}
-	layouts, err := filepath.Glob(filepath.Join(dir, "out", "*"))
+	indexes, err := filepath.Glob(filepath.Join(dir, "out", "*", "index.json"))
 	if err != nil {
 		return 0, err
 	}
-	for _, layout := range layouts {
+	for _, file := range indexes {
+		layout := filepath.Dir(file)
 		var index ocispec.Index
-		if err := readJSON(filepath.Join(layout, "index.json"), &index); err != nil {
+		if err := readJSON(file, &index); err != nil {
 			return 0, err
 		}
 		for _, d := range index.Manifests {
