@@ -57,8 +57,8 @@ type Options struct {
 	Format attest.Format
 	// Merge keeps the platforms that a tag names and this run does not build.
 	Merge bool
-	// Recheck looks at all of the images at a registry, also where the last
-	// push from this store was of the same: see publish.Unchanged.
+	// Recheck looks at all of the images at the destination, also where the
+	// last push from this store was of the same: see publish.Unchanged.
 	Recheck bool
 
 	// Test, where it is set, is asked before an image of this machine's

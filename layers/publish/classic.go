@@ -135,8 +135,12 @@ func (p *publication) putClassic(ctx context.Context, tag *classicTag, ours []at
 func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []attest.Item) error {
 	for range holdTries {
 		m, err := p.merged(ctx, tag, ours)
-		if err != nil || tag.digest == m.Digest() {
+		if err != nil {
 			return err
+		}
+		p.name(tag.name, m.Digest())
+		if tag.digest == m.Digest() {
+			return nil
 		}
 		p.mu.Lock()
 		p.held.wrote = true
@@ -169,6 +173,9 @@ func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest
 	assembled, err := attest.Assemble(merged)
 	if err != nil {
 		return Manifest{}, err
+	}
+	for _, item := range merged {
+		p.stand(item.Digest) // others' too: one that is gone leaves the list
 	}
 	blobs := []Blob{p.itemBlob(assembled.Config)}
 	for _, item := range ours {

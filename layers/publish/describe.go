@@ -246,6 +246,9 @@ func (p *publication) referrers(ctx context.Context, ms ...Manifest) error {
 	if err != nil {
 		return err
 	}
+	for _, m := range ms {
+		p.stand(m.Digest())
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held.referrers = append(p.held.referrers, ms...)

@@ -51,12 +51,18 @@ var errUnlike = errors.New("what is signed is not what was remembered")
 // is remembered: without a memory, with a signer whose signatures never
 // repeat, or of a predicate that has no key.
 func (p *publication) memoryKey(m Manifest, attestations []Attestation) string {
-	signer, ok := p.options.Signer.(interface{ Public() crypto.PublicKey })
-	if p.options.Memory == nil || !ok || !p.options.Signer.Repeats() {
-		return ""
+	var public []byte // of nobody: nothing is signed
+	if p.options.Signer != nil {
+		signer, ok := p.options.Signer.(interface{ Public() crypto.PublicKey })
+		if !ok || !p.options.Signer.Repeats() {
+			return ""
+		}
+		var err error
+		if public, err = x509.MarshalPKIXPublicKey(signer.Public()); err != nil {
+			return ""
+		}
 	}
-	public, err := x509.MarshalPKIXPublicKey(signer.Public())
-	if err != nil {
+	if p.options.Memory == nil {
 		return ""
 	}
 	parts := []string{"1", p.repo.Name(), m.MediaType, m.Digest().String(), string(p.options.Format), string(public)}

@@ -32,8 +32,8 @@ type Options struct {
 	Memory Memory
 	// Permit, where it is set, is asked before anything is written.
 	Permit func(ctx context.Context) error
-	// Recheck looks at everything that a registry has of the release, where
-	// two requests would do after a push of the same: see Unchanged.
+	// Recheck looks at everything that the destination has of the release, also
+	// right after a push of the same: see Unchanged.
 	Recheck bool
 }
 
@@ -115,6 +115,9 @@ type publication struct {
 	recalled map[digest.Digest]func(ctx context.Context) ([]byte, error)
 	// voided marks the receipts that this push has voided.
 	voided string
+	// stands and named are what a folder's receipt vouches for.
+	stands map[digest.Digest]bool
+	named  map[string]digest.Digest
 }
 
 type readBack struct {
@@ -249,6 +252,9 @@ func (p *publication) blobs(ctx context.Context, blobs []Blob) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	for _, blob := range blobs {
+		p.stand(blob.Digest)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sure == nil {
@@ -323,6 +329,7 @@ func (p *publication) manifest(ctx context.Context, m Manifest) error {
 			return err
 		}
 	}
+	p.stand(m.Digest())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if missing {

@@ -35,9 +35,11 @@ import (
 // a tag meanwhile was whole and signed when it was tagged.
 
 // receiptRecord is the kind of the records of receipts, by repository and tag.
+// Those of folders are others: see folderReceipt.
 const receiptRecord = "receipt"
 
-// ReceiptLife is how long two requests an image stand for a whole look.
+// ReceiptLife is how long two requests an image, or the marks of its files, stand
+// for a whole look.
 const ReceiptLife = 24 * time.Hour
 
 // receipt says what a finished push left in a registry.
@@ -55,9 +57,10 @@ type receipt struct {
 	Void string `json:"void,omitempty"`
 }
 
-// Unchanged says whether a registry still has what the last push of the very
-// same release left there, by two requests. Where it does not know, it says no:
-// Publish then looks at everything, and writes what is missing.
+// Unchanged says whether a destination still has what the last push of the very
+// same release left there: a registry by two requests, a folder by index.json
+// and what the file system says of each file. Where it does not know, it says
+// no: Publish then looks at everything, and writes what is missing.
 func Unchanged(ctx context.Context, dest Destination, r Release, o Options) (Result, bool) {
 	p, err := newPublication(dest, r, o)
 	if err != nil || o.Recheck {
@@ -66,6 +69,10 @@ func Unchanged(ctx context.Context, dest Destination, r Release, o Options) (Res
 	key := p.receiptKey()
 	if key == "" {
 		return Result{}, false
+	}
+	if folder, ok := p.repo.(*layoutRepository); ok {
+		kept, ok := p.unchangedFolder(ctx, folder, key)
+		return p.unchanged(kept.Digest), ok
 	}
 	kept, ok := p.receipt(r.Tags[len(r.Tags)-1])
 	if !ok || kept.Key != key {
@@ -76,7 +83,7 @@ func Unchanged(ctx context.Context, dest Destination, r Release, o Options) (Res
 			return Result{}, false
 		}
 	}
-	if age := time.Since(kept.Time); age < 0 || age > ReceiptLife {
+	if !lives(kept.Time) {
 		return Result{}, false
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -91,8 +98,13 @@ func Unchanged(ctx context.Context, dest Destination, r Release, o Options) (Res
 	if group.Wait() != nil {
 		return Result{}, false
 	}
-	p.result.Digest, p.result.Reference = kept.Digest, p.repo.Reference(r.Tags[0])
-	return p.result, true
+	return p.unchanged(kept.Digest), true
+}
+
+// unchanged is the result of a push that has nothing to do.
+func (p *publication) unchanged(top digest.Digest) Result {
+	p.result.Digest, p.result.Reference = top, p.repo.Reference(p.release.Tags[0])
+	return p.result
 }
 
 // stillSaid asks for the list of what was written last.
@@ -136,11 +148,8 @@ func (p *publication) referrersAsBefore(ctx context.Context, kept receipt) ([]oc
 }
 
 // receiptKey stands for all that a release is published with; "" where no
-// receipt is kept: for a layout, which is looked at in no time.
+// receipt is kept.
 func (p *publication) receiptKey() string {
-	if !p.inRegistry() {
-		return ""
-	}
 	parts := []string{p.release.Fixed, fmt.Sprint("merge ", p.options.Merge)}
 	for _, tag := range p.release.Tags {
 		parts = append(parts, "tag "+tag)
@@ -205,6 +214,9 @@ func (p *publication) keepReceipt(ctx context.Context) error {
 	key := p.receiptKey()
 	if key == "" {
 		return nil
+	}
+	if folder, ok := p.repo.(*layoutRepository); ok {
+		return p.keepFolderReceipt(folder, key)
 	}
 	for _, tag := range p.release.Tags {
 		if last, _ := p.receipt(tag); last.Void != p.voided {

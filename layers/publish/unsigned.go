@@ -48,6 +48,7 @@ func (p *publication) unsigned(ctx context.Context, m Manifest, attestations []A
 		return err
 	}
 	tag := attest.UnsignedTag(subject)
+	p.name(tag, manifest.Digest())
 	if current, err := p.repo.Resolve(ctx, tag); err == nil && current.Digest == manifest.Digest() {
 		return nil
 	} else if err != nil && !errors.Is(err, ErrNoTag) {
