@@ -101,33 +101,35 @@ asked() {
   podman exec "$1" sh -c 'PGPASSWORD=$(cat /run/secrets/postgresql-password) exec psql -h postgresql -U postgres -qAtc "$1"' -- "$2"
 }
 
+# Projects and networks are named after the process: podman's name server
+# would mix the addresses of a run that was ended from outside with these.
 compose_standalone() {
-  local folder=$WORK/podman/one
+  local folder=$WORK/podman/one project=one$$
   bring postgresql postgres-exporter
   written compose standalone "$folder/compose.yaml"
   cd "$folder" || return
-  podman-compose -p one up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
-  well one_postgresql_1 one_exporter_1
-  metered one_exporter_1
+  podman-compose -p "$project" up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
+  well "${project}_postgresql_1" "${project}_exporter_1"
+  metered "${project}_exporter_1"
   timeout 5 bash -c '</dev/tcp/127.0.0.1/5432'
-  asked one_postgresql_1 'CREATE TABLE kept AS SELECT 42 AS n'
+  asked "${project}_postgresql_1" 'CREATE TABLE kept AS SELECT 42 AS n'
   # The containers go, the data stay, and the roles are made once more.
-  podman-compose -p one down -t 30 >down.log 2>&1
-  podman-compose -p one up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
-  well one_postgresql_1
-  metered one_exporter_1
-  [ "$(asked one_postgresql_1 'SELECT n FROM kept')" = 42 ]
+  podman-compose -p "$project" down -t 30 >down.log 2>&1
+  podman-compose -p "$project" up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
+  well "${project}_postgresql_1"
+  metered "${project}_exporter_1"
+  [ "$(asked "${project}_postgresql_1" 'SELECT n FROM kept')" = 42 ]
   figure "deploy compose, standalone: healthy under podman-compose, data kept, pg_up 1"
 }
 
 play_standalone() {
-  local folder=$WORK/podman/play
+  local folder=$WORK/podman/play network=play$$
   bring postgresql postgres-exporter
   written compose standalone "$folder/compose.yaml"
   written kubernetes standalone "$folder/manifests.yaml"
   /usr/bin/python3 "$ROOT/.ci/deploy/play.py" "$folder/secrets" <"$folder/manifests.yaml" >"$folder/played.yaml"
-  podman network create play >/dev/null
-  podman kube play --network play "$folder/played.yaml" >"$folder/play.log" 2>&1 || { tail -20 "$folder/play.log"; return 1; }
+  podman network create "$network" >/dev/null
+  podman kube play --network "$network" "$folder/played.yaml" >"$folder/play.log" 2>&1 || { tail -20 "$folder/play.log"; return 1; }
   well lakehouse-postgresql-exporter
   metered lakehouse-postgresql-exporter
   [ "$(podman inspect lakehouse-postgresql-postgresql --format '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}}')" = "true 1073741824" ]
@@ -135,17 +137,17 @@ play_standalone() {
 }
 
 compose_lakehouse() {
-  local folder=$WORK/podman/lake
+  local folder=$WORK/podman/lake project=lake$$
   bring postgresql postgres-exporter minio nessie trino spark
   written compose lakehouse "$folder/compose.yaml"
   # As above, and podman gives up its default of processes with any other limit.
   [ "$(ulimit -Hn)" -ge 131072 ] || sed -i "s/nofile: 131072/nofile: $(ulimit -Hn)\n      nproc: 4096/" "$folder/compose.yaml"
   cd "$folder" || return
-  podman-compose -p lake up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
-  well lake_postgresql_1 lake_exporter_1 lake_minio_1 lake_nessie_1 lake_trino_1 lake_spark-master_1 lake_spark-worker_1
-  metered lake_exporter_1
-  podman exec lake_spark-master_1 spark-sql -S -e "CREATE NAMESPACE lakehouse.demo; CREATE TABLE lakehouse.demo.people (id bigint, city string) USING iceberg; INSERT INTO lakehouse.demo.people VALUES (1, 'Oslo'), (2, 'Rome')" >spark.log 2>&1 || { tail -20 spark.log; return 1; }
-  [ "$(podman logs lake_spark-worker_1 2>&1 | grep -c 'Asked to launch executor')" -gt 0 ]
+  podman-compose -p "$project" up -d >up.log 2>&1 || { tail -20 up.log; return 1; }
+  well "${project}_postgresql_1" "${project}_exporter_1" "${project}_minio_1" "${project}_nessie_1" "${project}_trino_1" "${project}_spark-master_1" "${project}_spark-worker_1"
+  metered "${project}_exporter_1"
+  podman exec "${project}_spark-master_1" spark-sql -S -e "CREATE NAMESPACE lakehouse.demo; CREATE TABLE lakehouse.demo.people (id bigint, city string) USING iceberg; INSERT INTO lakehouse.demo.people VALUES (1, 'Oslo'), (2, 'Rome')" >spark.log 2>&1 || { tail -20 spark.log; return 1; }
+  [ "$(podman logs "${project}_spark-worker_1" 2>&1 | grep -c 'Asked to launch executor')" -gt 0 ]
   [ "$(trino_rows 'SELECT count(*), sum(id) FROM lakehouse.demo.people')" = '[[2,3]]' ]
   figure "deploy compose, lakehouse: nine services under podman-compose, Trino reads what Spark wrote"
 }
