@@ -12,6 +12,7 @@ race_tests() {
 
 network_tests() {
   SHUDL_TEST_NETWORK=1 go test -count=1 -timeout 30m ./rootfs/...
+  SHUDL_TEST_NETWORK=1 go test -count=1 -timeout 30m -run 'TestScripts/network' ./cmd/shudl-assemble
 }
 
 # encoder_tests holds the bytes of layers on other processors and without
