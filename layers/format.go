@@ -41,6 +41,10 @@ const (
 	// EncoderGolden is the sha256 of the golden sample compressed in every
 	// way that EncoderID names, one after the other.
 	EncoderGolden recipes.Digest = "07c13191ac87e6f80a29ef9ab7e20cc7985592d195f7e7d5028b3b519c977c58"
+
+	// gzipGolden and zstdGolden are those of its two halves.
+	gzipGolden recipes.Digest = "e75003d2b0bb68aa83f4f4ab822bc5170efb0b0717bf12483cee6b3abcd18415"
+	zstdGolden recipes.Digest = "5c0ed45d4beb5275e73d19dcf37d3d929e6a7df0bb1e0cb8199b29aa30ecfe36"
 )
 
 // plainTime is the time of whatever no archive dates, directories included.

@@ -23,9 +23,14 @@ const (
 )
 
 func TestGoldenEncoder(t *testing.T) {
-	if err := CheckEncoder(); err != nil {
-		got, _ := golden()
-		t.Errorf("%v\ngot %s", err, got)
+	if got, err := golden(Gzip, Zstd); err != nil || got != EncoderGolden {
+		t.Errorf("got %s, %v", got, err)
+	}
+	for _, c := range []Compression{"", Gzip, Zstd} {
+		if err := CheckEncoder(c); err != nil {
+			got, _ := golden(c)
+			t.Errorf("%q: %v\ngot %s", c, err, got)
+		}
 	}
 }
 

@@ -179,10 +179,7 @@ type packing func(ctx context.Context, t tree, entries []rootfs.Entry) (layers.B
 
 // pack collects the image and packs every layer that holds something.
 func (n *node) pack(ctx context.Context, layer packing) error {
-	if err := n.run.encoder(); err != nil {
-		return err
-	}
-	c, err := n.collected(ctx)
+	c, err := n.collectedAndSound(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,6 +208,17 @@ func (n *node) pack(ctx context.Context, layer packing) error {
 		}
 	}
 	return nil
+}
+
+// collectedAndSound collects the image while the compressor is looked at.
+func (n *node) collectedAndSound(ctx context.Context) (c collected, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(n.run.encoder)
+	group.Go(func() (err error) {
+		c, err = n.collected(ctx)
+		return err
+	})
+	return c, group.Wait()
 }
 
 // layer packs one layer, unless the same entries were packed before.

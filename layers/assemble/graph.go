@@ -80,7 +80,7 @@ func newRun(o Options) (*run, error) {
 	r := &run{
 		Options: o, by: make(map[place]*node), program: program,
 		pool: layers.NewPool(o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
-		encoder: sync.OnceValue(layers.CheckEncoder),
+		encoder: sync.OnceValue(func() error { return layers.CheckEncoder(o.Compression) }),
 	}
 	for _, p := range o.Platforms {
 		for _, ref := range o.Refs {

@@ -89,7 +89,9 @@ func (w *Writer) Abort() error {
 
 // adopt makes an object of an open file in the store whose content was hashed
 // while it was written: synced first, so that a crash never leaves a short
-// file under a full name. It closes the file, and removes it on an error.
+// file under a full name. The name is not: one that a crash takes away is an
+// object that is missing, and is fetched or made again. It closes the file, and
+// removes it on an error.
 func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 	defer func() {
 		if err != nil {
@@ -116,13 +118,5 @@ func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 		return err
 	}
 	c.info, c.removed = info, nil
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -194,7 +194,7 @@ func (j *job) lookAt(ctx context.Context, group *errgroup.Group, r *result) {
 		decided := len(r.layers[n])
 		others := j.others(r, layer)
 		r.layers[n] = append(r.layers[n], make([]recipes.Artifact, len(others))...)
-		for i := range r.layers[n] {
+		for _, i := range largestFirst(r.layers[n]) {
 			slot := &r.layers[n][i]
 			group.Go(func() (err error) {
 				if err := ctx.Err(); err != nil {
@@ -212,6 +212,17 @@ func (j *job) lookAt(ctx context.Context, group *errgroup.Group, r *result) {
 			})
 		}
 	}
+}
+
+// largestFirst is an order in which no large package is left for the end, when
+// there is nothing to do beside it. What has no size yet comes last.
+func largestFirst(artifacts []recipes.Artifact) []int {
+	order := make([]int, len(artifacts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(artifacts[b].Size, artifacts[a].Size) })
+	return order
 }
 
 // completed looks at a package once, whichever images have it.
