@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
@@ -24,39 +25,60 @@ type Pool struct {
 	slots      chan *slot
 }
 
-// slot is the memory of one chunk.
+// slot is the memory of one large chunk, or of several small ones, so that a
+// large one which takes long leaves the other processors enough to do: what
+// comes behind it is written after it, and holds its memory until then.
 type slot struct {
-	in  []byte
-	out bytes.Buffer
+	in    []byte
+	out   bytes.Buffer // of a chunk that fills it; smaller ones have their own
+	users atomic.Int32 // who fills it, and the chunks in it
+	own   bool         // not one of the pool
+}
+
+// chunk is one piece on its way: ready is closed when out is complete.
+type chunk struct {
+	member string
+	slot   *slot
+	in     []byte // of the slot
+	out    *bytes.Buffer
+	ready  chan struct{}
 }
 
 // compress fills out with what in is compressed to: the piece of an earlier
 // layer, where there is one and it is that.
-func (s *slot) compress(piece *io.SectionReader, c Compression, cheap bool) error {
-	if piece != nil && s.take(piece, c) == nil {
+func (c *chunk) compress(piece *io.SectionReader, as Compression, cheap bool) error {
+	if piece != nil && c.take(piece, as) == nil {
 		return nil
 	}
-	s.out.Reset()
-	s.out.Grow(room(cheap))
-	return encode(&s.out, s.in, c, cheap)
+	c.out.Reset()
+	c.out.Grow(room(len(c.in), cheap))
+	return encode(c.out, c.in, as, cheap)
 }
 
-// clear makes a slot ready for a chunk; its memory is taken at first use.
+// clear makes a slot ready; its memory is taken at first use.
 func (s *slot) clear() {
 	if s.in == nil {
 		s.in = make([]byte, 0, chunkSize)
 	}
 	s.in = s.in[:0]
 	s.out.Reset()
+	s.users.Store(1)
+}
+
+// leave gives the slot back once nobody uses it.
+func (p *Pool) leave(s *slot) {
+	if s.users.Add(-1) == 0 && !s.own {
+		p.slots <- s
+	}
 }
 
 // room is what a chunk may come to: half of it, but all of it and a little
 // more where it is compressed already.
-func room(cheap bool) int {
+func room(size int, cheap bool) int {
 	if cheap {
-		return chunkSize + chunkSize/128
+		return size + size/128 + 128
 	}
-	return chunkSize / 2
+	return size / 2
 }
 
 // NewPool lets jobs chunks be compressed at a time; 0 means as many as there
@@ -126,16 +148,14 @@ type chunker struct {
 	taken  *taken // its pieces in an earlier layer, nil where there are none
 	cheap  bool
 	slot   *slot       // being filled
+	start  int         // of the chunk in it
 	queue  chan *chunk // in order
 	done   chan struct{}
 }
 
-// chunk is one piece on its way: ready is closed when slot.out is complete.
-type chunk struct {
-	member string
-	slot   *slot
-	ready  chan struct{}
-}
+// maxQueue is how many chunks may wait to be written. More do not fit into the
+// slots where members are a few hundred KB, as most packages are.
+const maxQueue = 128
 
 func newChunker(ctx context.Context, cancel context.CancelCauseFunc, known *reuse, o Options, task progress.Task) *chunker {
 	pool := o.Pool
@@ -144,7 +164,7 @@ func newChunker(ctx context.Context, cancel context.CancelCauseFunc, known *reus
 	}
 	return &chunker{
 		ctx: ctx, cancel: cancel, pool: pool, known: known, opt: o, task: task, diff: sha256.New(),
-		queue: make(chan *chunk, cap(pool.slots)), done: make(chan struct{}),
+		queue: make(chan *chunk, maxQueue), done: make(chan struct{}),
 	}
 }
 
@@ -163,8 +183,12 @@ func (c *chunker) members(members []member) error {
 	return tar.trailer()
 }
 
-// begin turns to the next member.
+// begin turns to the next member, whose first chunk goes into the slot of the
+// last one if it fits.
 func (c *chunker) begin(m member, key string) {
+	if c.slot != nil && int64(len(c.slot.in))+min(weight([]member{m}), chunkSize) > chunkSize {
+		c.turn()
+	}
 	c.cheap, c.member, c.taken = m.cheap, key, c.known.find(key)
 }
 
@@ -173,32 +197,63 @@ func (c *chunker) Write(p []byte) (int, error) {
 	c.size += int64(len(p))
 	c.task.Add(int64(len(p)))
 	for rest := p; len(rest) > 0; {
-		if c.slot == nil {
-			select {
-			case c.slot = <-c.pool.slots:
-				c.slot.clear()
-			case <-c.ctx.Done():
-				return 0, context.Cause(c.ctx)
-			}
+		if err := c.ready(); err != nil {
+			return 0, err
 		}
 		n := min(len(rest), chunkSize-len(c.slot.in))
 		c.slot.in = append(c.slot.in, rest[:n]...)
 		rest = rest[n:]
-		if len(c.slot.in) == chunkSize {
+		if len(c.slot.in)-c.start == chunkSize {
 			c.cut()
 		}
 	}
 	return len(p), nil
 }
 
-// cut ends the chunk and has it compressed. The queue holds as many chunks as
-// there are slots.
+// ready sees to a slot with room. Nobody waits for one who holds one, or all
+// could wait for each other: so a chunk that comes to more than begin expected
+// goes on in memory of its own.
+func (c *chunker) ready() error {
+	if c.slot != nil && len(c.slot.in) < chunkSize {
+		return nil
+	}
+	if c.slot != nil && c.start < len(c.slot.in) {
+		own := &slot{own: true}
+		own.clear()
+		own.in = append(own.in, c.slot.in[c.start:]...)
+		c.turn()
+		c.slot = own
+		return nil
+	}
+	c.turn()
+	select {
+	case c.slot = <-c.pool.slots:
+		c.slot.clear()
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+// turn lets go of the slot that is being filled.
+func (c *chunker) turn() {
+	if c.slot != nil {
+		c.pool.leave(c.slot)
+	}
+	c.slot, c.start = nil, 0
+}
+
+// cut ends the chunk and has it compressed.
 func (c *chunker) cut() {
-	if c.slot == nil {
+	if c.slot == nil || c.start == len(c.slot.in) {
 		return
 	}
-	next := &chunk{member: c.member, slot: c.slot, ready: make(chan struct{})}
-	c.slot = nil
+	next := &chunk{member: c.member, slot: c.slot, in: c.slot.in[c.start:], out: new(bytes.Buffer), ready: make(chan struct{})}
+	if c.start == 0 {
+		next.out = &c.slot.out
+	}
+	c.start = len(c.slot.in)
+	c.slot.users.Add(1)
 	c.queue <- next
 	piece, cheap := c.taken.next(), c.cheap
 	go func() {
@@ -208,7 +263,7 @@ func (c *chunker) cut() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if err := next.slot.compress(piece, c.opt.Compression, cheap); err != nil {
+		if err := next.compress(piece, c.opt.Compression, cheap); err != nil {
 			c.cancel(err)
 		}
 	}()
@@ -220,10 +275,10 @@ func (c *chunker) drain(out io.Writer) {
 	defer close(c.done)
 	var at int64
 	for next := range c.queue {
-		c.diff.Write(next.slot.in)
+		c.diff.Write(next.in)
 		<-next.ready
 		if c.ctx.Err() == nil {
-			n, err := out.Write(next.slot.out.Bytes())
+			n, err := out.Write(next.out.Bytes())
 			if err != nil {
 				c.cancel(err)
 			}
@@ -232,13 +287,14 @@ func (c *chunker) drain(out io.Writer) {
 			}
 			at += int64(n)
 		}
-		c.pool.slots <- next.slot
+		c.pool.leave(next.slot)
 	}
 }
 
 // finish waits until everything is written.
 func (c *chunker) finish() error {
 	c.cut()
+	c.turn()
 	close(c.queue)
 	<-c.done
 	return context.Cause(c.ctx)

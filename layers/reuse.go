@@ -100,7 +100,7 @@ func (r *reuse) recorded(key string) (p place, ok bool) {
 		return place{}, false
 	}
 	for _, n := range p.Pieces {
-		if n <= 0 || n > int64(room(true)) {
+		if n <= 0 || n > int64(room(chunkSize, true)) {
 			return place{}, false
 		}
 	}
@@ -145,24 +145,24 @@ func (t *taken) next() *io.SectionReader {
 // errOther says that a piece is not the chunk that it should be.
 var errOther = errors.New("other bytes than those of the chunk")
 
-// take fills a slot's output with the piece of an earlier layer, if it is what
-// the slot's input is compressed to.
-func (s *slot) take(piece *io.SectionReader, c Compression) error {
-	s.out.Reset()
-	s.out.Grow(int(piece.Size()) + bytes.MinRead)
-	n, err := s.out.ReadFrom(piece)
+// take fills a chunk's output with the piece of an earlier layer, if it is what
+// the chunk's input is compressed to.
+func (c *chunk) take(piece *io.SectionReader, as Compression) error {
+	c.out.Reset()
+	c.out.Grow(int(piece.Size()) + bytes.MinRead)
+	n, err := c.out.ReadFrom(piece)
 	if err != nil {
 		return err
 	}
 	if n != piece.Size() {
 		return io.ErrUnexpectedEOF
 	}
-	z, err := Decompress(bytes.NewReader(s.out.Bytes()), c.MediaType())
+	z, err := Decompress(bytes.NewReader(c.out.Bytes()), as.MediaType())
 	if err != nil {
 		return err
 	}
 	defer z.Close()
-	rest := expected(s.in)
+	rest := expected(c.in)
 	if _, err := io.Copy(&rest, z); err != nil {
 		return err
 	}
