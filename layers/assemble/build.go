@@ -315,5 +315,7 @@ func (n *node) fetch(ctx context.Context) error {
 	if len(files) == 0 {
 		return nil
 	}
-	return n.run.Fetcher.For(n.image.Ref.String()).Artifacts(ctx, files)
+	f := n.run.Fetcher.For(n.image.Ref.String())
+	f.Early = n.run.early
+	return f.Artifacts(ctx, files)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/shudl/shudl-assemble/layers/image"
 	"github.com/shudl/shudl-assemble/layers/sbom"
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive"
+	"github.com/shudl/shudl-assemble/rootfs/fetch"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
@@ -27,6 +29,7 @@ type run struct {
 	by    map[place]*node
 
 	pool      *layers.Pool
+	early     fetch.Early   // reads archives while they are downloaded
 	testing   chan struct{} // one test at a time
 	collect   chan struct{} // bounds the trees that are being collected
 	program   string        // identity of this program
@@ -79,7 +82,7 @@ func newRun(o Options) (*run, error) {
 	}
 	r := &run{
 		Options: o, by: make(map[place]*node), program: program,
-		pool: layers.NewPool(o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
+		pool: layers.NewPool(o.Jobs), early: archive.Early(o.Store, o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
 		encoder: sync.OnceValue(func() error { return layers.CheckEncoder(o.Compression) }),
 	}
 	for _, p := range o.Platforms {

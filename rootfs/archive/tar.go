@@ -30,11 +30,7 @@ func Tar(ctx context.Context, s *fetch.Store, key string, open func() (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	data, err := x.marshal()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.SetRecord("tar", indexVersion+key, data); err != nil {
+	if err := x.remember(s, key); err != nil {
 		return nil, err
 	}
 	return x.entries(spooled(s, x.Object, open, lim))
@@ -59,6 +55,15 @@ func knownTar(s *fetch.Store, key string, open func() (io.ReadCloser, error), li
 	}
 	entries, err := x.entries(o)
 	return entries, err == nil
+}
+
+// remember keeps the index of a stream for knownTar.
+func (x *index) remember(s *fetch.Store, key string) error {
+	data, err := x.marshal()
+	if err != nil {
+		return err
+	}
+	return s.SetRecord("tar", indexVersion+key, data)
 }
 
 // spooled is the store object of a stream, made again where it is lost.
@@ -86,11 +91,7 @@ func bareTar(ctx context.Context, s *fetch.Store, blob recipes.Digest, lim Limit
 		return nil, err
 	}
 	x.Object, x.Size = blob, info.Size()
-	data, err := x.marshal()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.SetRecord("tar", indexVersion+string(blob), data); err != nil {
+	if err := x.remember(s, string(blob)); err != nil {
 		return nil, err
 	}
 	return x.entries(&object{store: s, digest: blob})

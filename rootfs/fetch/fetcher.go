@@ -67,6 +67,8 @@ type Fetcher struct {
 	Image string
 	// Locators, by archive, take the place of the path below the mirror.
 	Locators map[string]Locator
+	// Early, where set, reads artefacts while they are downloaded.
+	Early Early
 
 	once   sync.Once
 	shared *shared
@@ -97,6 +99,8 @@ type Request struct {
 	// Check looks at the whole file before it counts. Where it fails, the
 	// next mirror is asked: a mirror may hold another archive, or an old one.
 	Check func(content io.ReadSeeker) error
+
+	early func(ctx context.Context, content io.Reader) (keep func() error)
 }
 
 // Result is a file that is now in the store.
@@ -114,7 +118,7 @@ type Result struct {
 func (f *Fetcher) For(image string) *Fetcher {
 	f.init()
 	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, Bundle: f.Bundle, Beside: f.Beside, Offline: f.Offline, Jobs: f.Jobs,
-		Progress: f.Progress, Pause: f.Pause, Client: f.Client, Image: image, Locators: f.Locators, shared: f.shared}
+		Progress: f.Progress, Pause: f.Pause, Client: f.Client, Image: image, Locators: f.Locators, Early: f.Early, shared: f.shared}
 }
 
 // Artifact brings one locked artefact into the store, if it is not there.
@@ -132,6 +136,9 @@ func (f *Fetcher) Artifact(ctx context.Context, a recipes.Artifact) error {
 			return err
 		}
 		r.URL = address
+	}
+	if f.Early != nil {
+		r.early = func(ctx context.Context, content io.Reader) func() error { return f.Early(ctx, a, content) }
 	}
 	_, err := f.Get(ctx, r)
 	return err

@@ -23,6 +23,8 @@ type partial struct {
 	size   int64
 	lasts  bool // keep what is there when the download fails
 	unlock func()
+
+	growing *growing // who reads it meanwhile; nil where nobody does
 }
 
 // partial opens the file of a download, with what is already there hashed.
@@ -77,6 +79,7 @@ func (p *partial) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.hash.Write(b[:n])
 	p.size += int64(n)
+	p.growing.grow(p.size)
 	return n, err
 }
 
@@ -85,6 +88,7 @@ func (p *partial) reset() error {
 	if p.file == nil || p.size == 0 {
 		return nil
 	}
+	p.growing.end(errAnew)
 	p.hash.Reset()
 	p.size = 0
 	if err := p.file.Truncate(0); err != nil {

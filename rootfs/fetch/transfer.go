@@ -70,9 +70,15 @@ func (t *transfer) run(ctx context.Context) (Result, error) {
 	if resumed {
 		t.task.Add(t.part.size)
 	}
+	early, err := t.part.follow(ctx, t.request.early)
+	if err != nil {
+		return Result{}, &storeError{err}
+	}
+	defer early.close()
 	if err := t.load(ctx); err != nil {
 		return Result{}, err
 	}
+	t.part.growing.end(io.EOF)
 	res, err := t.finish(ctx)
 	var mismatch *MismatchError
 	if errors.As(err, &mismatch) && resumed {
@@ -87,6 +93,9 @@ func (t *transfer) run(ctx context.Context) (Result, error) {
 	}
 	if err != nil {
 		return Result{}, errors.Join(err, t.part.reset())
+	}
+	if err := early.whole(); err != nil {
+		return Result{}, &storeError{err}
 	}
 	return res, nil
 }
