@@ -13,6 +13,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // Layout is a folder that holds an OCI image layout for each image:
@@ -271,7 +273,7 @@ func (r *layoutRepository) rehash(ctx context.Context, blob Blob) error {
 		return err
 	}
 	defer rc.Close()
-	if _, err := io.Copy(io.Discard, contextReader{ctx, rc}); err != nil {
+	if _, err := io.Copy(io.Discard, interrupt.Reader(ctx, rc)); err != nil {
 		return err
 	}
 	r.checked.Store(blob.Digest, info)

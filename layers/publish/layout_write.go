@@ -11,6 +11,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // partialPattern names files that are being written, beside the blobs folder,
@@ -97,7 +99,7 @@ func (r *layoutRepository) clone(ctx context.Context, file, path string, d ocisp
 	if err := reflink(temp, src); err != nil {
 		return false, nil
 	}
-	if _, err := io.Copy(io.Discard, contextReader{ctx, verified(io.NopCloser(temp), d)}); err != nil {
+	if _, err := io.Copy(io.Discard, interrupt.Reader(ctx, verified(io.NopCloser(temp), d))); err != nil {
 		return false, fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
 	return true, r.finish(temp, path, d)
@@ -111,7 +113,7 @@ func (r *layoutRepository) write(ctx context.Context, src io.Reader, path string
 	}
 	defer os.Remove(temp.Name())
 	defer temp.Close()
-	if _, err := io.Copy(temp, contextReader{ctx, verified(io.NopCloser(src), d)}); err != nil {
+	if _, err := io.Copy(temp, interrupt.Reader(ctx, verified(io.NopCloser(src), d))); err != nil {
 		return fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
 	return r.finish(temp, path, d)

@@ -10,6 +10,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
@@ -71,19 +72,6 @@ func Rehash(ctx context.Context, repo Repository, d ocispec.Descriptor) error {
 		return err
 	}
 	defer rc.Close()
-	_, err = io.Copy(io.Discard, contextReader{ctx, rc})
+	_, err = io.Copy(io.Discard, interrupt.Reader(ctx, rc))
 	return err
-}
-
-// contextReader stops reading when the context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(b)
 }

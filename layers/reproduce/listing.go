@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // These bound what is kept of a layer that somebody else wrote, in entries and
@@ -50,7 +51,7 @@ func list(ctx context.Context, r io.Reader, mediaType string) (*listing, error) 
 		return nil, err
 	}
 	hash := sha256.New()
-	stream := io.TeeReader(contextReader{ctx, z}, hash)
+	stream := io.TeeReader(interrupt.Reader(ctx, z), hash)
 	l := &listing{entries: map[string]entry{}}
 	err = l.fill(tar.NewReader(stream))
 	if err == nil {
@@ -189,17 +190,4 @@ func (e entry) aspects(o entry) []Aspect {
 		list = append(list, f)
 	}
 	return list
-}
-
-// contextReader ends a long read when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

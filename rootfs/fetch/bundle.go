@@ -17,6 +17,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // A bundle is one OCI image layout, as a tar file or as a folder, whose only
@@ -132,7 +133,7 @@ func (b *bundleWriter) object(ctx context.Context, s *Store, f Bundled) error {
 		return err
 	}
 	defer object.Close()
-	return b.member(blobName(d), f.Size, contextReader{ctx, object})
+	return b.member(blobName(d), f.Size, interrupt.Reader(ctx, object))
 }
 
 func (b *bundleWriter) member(name string, size int64, r io.Reader) error {

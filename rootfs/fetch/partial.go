@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // partial is a file that is being downloaded. That of a known sha256 is kept
@@ -64,7 +65,7 @@ func (p *partial) open(ctx context.Context, path string, limit int64) error {
 		return err
 	}
 	p.file = f
-	p.size, err = io.Copy(p.hash, contextReader{ctx, f})
+	p.size, err = io.Copy(p.hash, interrupt.Reader(ctx, f))
 	if err == nil && p.size > limit {
 		err = p.reset()
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // The folders of a store.
@@ -323,26 +324,13 @@ func untouched(a, b fs.FileInfo) bool {
 // hashFile gives the sha256 of all of f and leaves f at its start.
 func hashFile(ctx context.Context, f *os.File) (recipes.Digest, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+	if _, err := io.Copy(h, interrupt.Reader(ctx, f)); err != nil {
 		return "", err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
 	return recipes.Digest(hex.EncodeToString(h.Sum(nil))), nil
-}
-
-// contextReader ends a long read when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // valid says whether a digest may name a file: 64 lower-case hex digits.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
@@ -227,7 +228,7 @@ func (t *transfer) accept(resp *http.Response) error {
 // copy appends a body to the partial file, never more than the limit.
 func (t *transfer) copy(ctx context.Context, body io.Reader, alive func()) error {
 	room := t.request.limit() - t.part.size
-	n, err := io.Copy(&counting{t.part, t.task, alive}, contextReader{ctx, io.LimitReader(body, room+1)})
+	n, err := io.Copy(&counting{t.part, t.task, alive}, interrupt.Reader(ctx, io.LimitReader(body, room+1)))
 	if n > room {
 		return errors.Join(&SizeError{Got: -1, Want: t.request.limit()}, t.part.reset())
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/archive"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // Layer is one layer of an image as a file: a tar, as it is or compressed by
@@ -93,7 +94,7 @@ func (u *unpacker) layer(ctx context.Context, l Layer) (err error) {
 	}
 	defer f.Close()
 	packed, plain := sha256.New(), sha256.New()
-	in := io.TeeReader(contextReader{ctx, io.LimitReader(f, l.Size+1)}, packed)
+	in := io.TeeReader(interrupt.Reader(ctx, io.LimitReader(f, l.Size+1)), packed)
 	z, err := archive.Reader(in)
 	if err != nil {
 		return err
@@ -250,18 +251,6 @@ func (u *unpacker) folders() error {
 		}
 	}
 	return nil
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }
 
 // onlyReader and onlyWriter hide methods by which io.CopyBuffer would leave
