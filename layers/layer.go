@@ -79,8 +79,9 @@ type Blob struct {
 
 // Write packs what a tree adds to its lower tree into a blob of the store.
 // The content of every file is held to the sha256 and size of its entry. What
-// an earlier layer of the store holds of it is not compressed again. On an
-// error nothing is kept.
+// an earlier layer of the store holds of it is not compressed again; where it
+// cannot be recorded for the next one, Progress is told. On an error nothing is
+// kept.
 func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob, error) {
 	blob, err := write(ctx, s, t.Own(), o)
 	if err != nil {
@@ -107,7 +108,18 @@ func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Option
 	if blob.Digest, blob.Size, err = out.Commit(""); err != nil {
 		return Blob{}, err
 	}
-	return blob, known.keep(blob.Digest)
+	if err := known.keep(blob.Digest); err != nil {
+		o.sink().Say("layer %s: where its packages lie is not kept: %v", o.Name, err)
+	}
+	return blob, nil
+}
+
+// sink is where progress goes.
+func (o Options) sink() progress.Sink {
+	if o.Progress == nil {
+		return progress.Discard{}
+	}
+	return o.Progress
 }
 
 // prepare brings entries into the order of the stream, and keeps their list.

@@ -101,11 +101,7 @@ func NewPool(jobs int) *Pool {
 func pack(ctx context.Context, out io.Writer, members []member, known *reuse, o Options) (_ recipes.Digest, _ int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var sink progress.Sink = progress.Discard{}
-	if o.Progress != nil {
-		sink = o.Progress
-	}
-	task := sink.Start("compress", o.Name)
+	task := o.sink().Start("compress", o.Name)
 	defer func() { task.Done(err) }()
 	task.Total(weight(members))
 	c := newChunker(ctx, cancel, known, o, task)

@@ -60,7 +60,16 @@ func (n *node) build(ctx context.Context) error {
 	if err := n.join(ctx); err != nil {
 		return err
 	}
-	return n.keep()
+	n.tell("what the image is made of", n.keep())
+	return nil
+}
+
+// tell reports what could not be remembered of work that is done: it costs the
+// next build time, and fails none.
+func (n *node) tell(what string, err error) {
+	if err != nil {
+		n.run.Progress.Say("%s: %s is not kept: %v", n.image.Ref, what, err)
+	}
 }
 
 // join appends the image's layers to its parent's.
@@ -240,7 +249,8 @@ func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layer
 	if err != nil {
 		return layers.Blob{}, err
 	}
-	return b, layers.Keep(r.Store, key, b)
+	n.tell("which layer "+t.name+" is", layers.Keep(r.Store, key, b))
+	return b, nil
 }
 
 func (n *node) layerKey(entries []rootfs.Entry) string {
