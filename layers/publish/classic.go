@@ -20,6 +20,9 @@ type classicTag struct {
 	named  digest.Digest // what the tag names, broken or not
 	digest digest.Digest // "" where there is nothing
 	items  []attest.Item
+	// unread says that it was not asked for: it belongs to a manifest that is
+	// new, and so does all that would lie there.
+	unread bool
 }
 
 // readClassic reads the manifest under one of cosign's tags. One that is
@@ -46,6 +49,15 @@ func readClassic(ctx context.Context, repo Repository, tag string) (*classicTag,
 	}
 	found.digest = d.Digest
 	return found, nil
+}
+
+// classic is what lies under one of cosign's tags: of a manifest that is new,
+// nothing, until it turns out otherwise when the tag is written.
+func (p *publication) classic(ctx context.Context, subject recipes.Digest, tag string) (*classicTag, error) {
+	if p.isNew(SHA256(subject)) {
+		return &classicTag{name: tag, unread: true}, nil
+	}
+	return readClassic(ctx, p.repo, tag)
 }
 
 // findItem looks for an item that the signer made and that want takes; nil
@@ -79,7 +91,7 @@ func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, 
 		}
 	}
 	if len(items) > 0 {
-		tag, err := readClassic(ctx, p.repo, attest.AttestationTag(subject))
+		tag, err := p.classic(ctx, subject, attest.AttestationTag(subject))
 		if err != nil {
 			return err
 		}
@@ -91,7 +103,7 @@ func (p *publication) writeClassic(ctx context.Context, subject recipes.Digest, 
 	if err != nil {
 		return err
 	}
-	tag, err := readClassic(ctx, p.repo, attest.SignatureTag(subject))
+	tag, err := p.classic(ctx, subject, attest.SignatureTag(subject))
 	if err != nil {
 		return err
 	}
@@ -145,8 +157,7 @@ func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []
 		p.mu.Lock()
 		p.held.wrote = true
 		p.mu.Unlock()
-		// That another wrote it right after is no error here: hold looks again.
-		err = p.repo.Swap(ctx, m, []string{tag.name}, map[string]digest.Digest{tag.name: tag.named})
+		err = p.swapClassic(ctx, m, tag)
 		if err == nil && p.inRegistry() {
 			p.mu.Lock()
 			p.result.Manifests++ // it is written with the tag
@@ -160,6 +171,15 @@ func (p *publication) mergeClassic(ctx context.Context, tag *classicTag, ours []
 		}
 	}
 	return p.takenAway()
+}
+
+// swapClassic moves the tag. That another wrote it right after is no error here,
+// and a registry is not asked: hold reads it before any tag of the image moves.
+func (p *publication) swapClassic(ctx context.Context, m Manifest, tag *classicTag) error {
+	if registry, ok := p.repo.(*registryRepository); ok {
+		return registry.swapOne(ctx, m, tag.name, tag.named)
+	}
+	return p.repo.Swap(ctx, m, []string{tag.name}, map[string]digest.Digest{tag.name: tag.named})
 }
 
 // merged writes the manifest of what lies under a tag and of ours.
@@ -177,7 +197,9 @@ func (p *publication) merged(ctx context.Context, tag *classicTag, ours []attest
 	for _, item := range merged {
 		p.stand(item.Digest) // others' too: one that is gone leaves the list
 	}
-	blobs := []Blob{p.itemBlob(assembled.Config)}
+	config := p.itemBlob(assembled.Config)
+	config.fresh = tag.unread
+	blobs := []Blob{config}
 	for _, item := range ours {
 		blobs = append(blobs, p.itemBlob(item))
 	}

@@ -119,9 +119,7 @@ func (p *publication) write(ctx context.Context, subject recipes.Digest, claims 
 // sayingBlob is an item that names its subject.
 func (p *publication) sayingBlob(subject recipes.Digest, item attest.Item) Blob {
 	b := p.itemBlob(item)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b.fresh = p.inRegistry() && p.fresh[SHA256(subject)]
+	b.fresh = p.isNew(SHA256(subject))
 	return b
 }
 
@@ -159,7 +157,7 @@ func (p *publication) isClassic(c *claim) bool {
 // not sign them with the same bytes again.
 func (p *publication) find(ctx context.Context, subject digest.Digest, claims []*claim) error {
 	signer := p.options.Signer
-	if signer.Repeats() {
+	if signer.Repeats() || p.isNew(subject) {
 		return nil
 	}
 	if p.options.Format.Bundles() {
@@ -242,7 +240,7 @@ func (p *publication) writeBundles(ctx context.Context, claims []*claim) error {
 
 // referrers writes referrers that are not listed.
 func (p *publication) referrers(ctx context.Context, ms ...Manifest) error {
-	written, err := p.repo.PutReferrers(ctx, ms...)
+	written, err := p.putReferrers(ctx, ms...)
 	if err != nil {
 		return err
 	}
@@ -259,4 +257,16 @@ func (p *publication) referrers(ctx context.Context, ms ...Manifest) error {
 	}
 	p.written.manifests = append(p.written.manifests, written...)
 	return nil
+}
+
+// putReferrers asks for no list where there can be none yet.
+func (p *publication) putReferrers(ctx context.Context, ms ...Manifest) (written []Manifest, err error) {
+	subject, err := oneSubject(ms)
+	if err != nil {
+		return nil, err
+	}
+	if registry, ok := p.repo.(*registryRepository); ok && p.isNew(subject) {
+		return ms, registry.putListed(ctx, subject, ms)
+	}
+	return p.repo.PutReferrers(ctx, ms...)
 }

@@ -112,7 +112,7 @@ type Blob struct {
 	// content, where it is set, is what Open gives, and has the digest.
 	content []byte
 	// fresh says that nobody can have it yet: it names a manifest that was not
-	// there either, so it is not asked for.
+	// there either, or only that names it, so it is not asked for.
 	fresh bool
 }
 

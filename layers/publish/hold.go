@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 )
@@ -49,18 +51,13 @@ func (p *publication) takenAway() error {
 		ErrReadBack, p.repo.Name())
 }
 
-// restore writes again what is missing; it reports whether anything was.
-func (p *publication) restore(ctx context.Context) (lost bool, err error) {
-	for _, held := range p.held.classic {
-		tag, err := readClassic(ctx, p.repo, held.tag)
-		if err != nil {
-			return false, err
-		}
-		if tag.digest != "" && attest.Holds(tag.items, held.items) {
-			continue
-		}
-		lost = true
-		if err := p.mergeClassic(ctx, tag, held.items); err != nil {
+// restore writes again what is missing; it reports whether anything was. All
+// lists are looked at side by side, as others would read them now.
+func (p *publication) restore(ctx context.Context) (bool, error) {
+	there := p.repo
+	if registry, ok := p.repo.(*registryRepository); ok {
+		var err error
+		if there, err = registry.afresh(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -72,19 +69,34 @@ func (p *publication) restore(ctx context.Context) (lost bool, err error) {
 		}
 		bySubject[subject] = append(bySubject[subject], m)
 	}
-	for subject, ms := range bySubject {
-		there, err := p.repo.Referrers(ctx, subject)
-		if err != nil {
-			return false, err
-		}
-		ms = slices.DeleteFunc(ms, func(m Manifest) bool { return lists(there, m.Digest()) })
-		if len(ms) == 0 {
-			continue
-		}
-		lost = true
-		if _, err := p.repo.PutReferrers(ctx, ms...); err != nil {
-			return false, err
-		}
+	var lost atomic.Bool
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(inFlight)
+	for _, held := range p.held.classic {
+		group.Go(func() error {
+			tag, err := readClassic(ctx, there, held.tag)
+			if err != nil || tag.digest != "" && attest.Holds(tag.items, held.items) {
+				return err
+			}
+			lost.Store(true)
+			return p.mergeClassic(ctx, tag, held.items)
+		})
 	}
-	return lost, nil
+	for subject, ms := range bySubject {
+		group.Go(func() error {
+			listed, err := there.Referrers(ctx, subject)
+			if err != nil {
+				return err
+			}
+			ms = slices.DeleteFunc(ms, func(m Manifest) bool { return lists(listed, m.Digest()) })
+			if len(ms) == 0 {
+				return nil
+			}
+			lost.Store(true)
+			_, err = p.repo.PutReferrers(ctx, ms...)
+			return err
+		})
+	}
+	err := group.Wait()
+	return lost.Load(), err
 }

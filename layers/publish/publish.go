@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -164,6 +165,15 @@ func writable(dest Destination, image string) (Repository, error) {
 // swapTries is how often a tag is looked at anew that others move.
 const swapTries = 5
 
+// isNew says whether a registry lacked a manifest until this push wrote it. Then
+// nothing is said of it there yet, unless another push does so right now, which
+// every writer of a list finds out when it writes.
+func (p *publication) isNew(subject digest.Digest) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fresh[subject] && p.inRegistry()
+}
+
 // run publishes, and starts over where somebody else moves a tag meanwhile:
 // what a tag may name, and what is kept of it, depends on what it names. The
 // blobs and manifests are there by then.
@@ -222,10 +232,14 @@ func imageManifest(img Image) Manifest {
 // image writes one platform and all that is said of it.
 func (p *publication) image(ctx context.Context, img Image) error {
 	manifest := imageManifest(img)
-	if err := p.blobs(ctx, img.Blobs); err != nil {
+	missing, err := p.lacks(ctx, manifest)
+	if err != nil {
 		return err
 	}
-	if err := p.manifest(ctx, manifest); err != nil {
+	if err := p.blobs(ctx, p.newConfig(img, missing)); err != nil {
+		return err
+	}
+	if err := p.putManifest(ctx, manifest, missing); err != nil {
 		return err
 	}
 	if p.options.Signer == nil {
@@ -317,13 +331,41 @@ func (p *publication) put(ctx context.Context, blob Blob) (err error) {
 	return p.repo.PutBlob(ctx, blob)
 }
 
+// newConfig gives an image's blobs. A config names all layers and is named by
+// one manifest: a registry that lacks this is not asked for it.
+func (p *publication) newConfig(img Image, missing bool) []Blob {
+	if !missing || !p.inRegistry() {
+		return img.Blobs
+	}
+	blobs := slices.Clone(img.Blobs)
+	for i := range blobs {
+		if blobs[i].MediaType == ocispec.MediaTypeImageConfig {
+			blobs[i].fresh = true
+		}
+	}
+	return blobs
+}
+
 // manifest writes a manifest that is not there.
 func (p *publication) manifest(ctx context.Context, m Manifest) error {
-	_, err := p.repo.Manifest(ctx, m.Digest())
-	missing := errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt)
-	if err != nil && !missing {
+	missing, err := p.lacks(ctx, m)
+	if err != nil {
 		return err
 	}
+	return p.putManifest(ctx, m, missing)
+}
+
+// lacks says whether a manifest is not there.
+func (p *publication) lacks(ctx context.Context, m Manifest) (bool, error) {
+	_, err := p.repo.Manifest(ctx, m.Digest())
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return true, nil
+	}
+	return false, err
+}
+
+// putManifest writes a manifest where it is missing.
+func (p *publication) putManifest(ctx context.Context, m Manifest, missing bool) error {
 	if missing {
 		if err := p.repo.PutManifest(ctx, m); err != nil {
 			return err

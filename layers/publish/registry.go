@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -54,6 +55,9 @@ type Registry struct {
 	slots    chan struct{} // one for each request in flight
 	base     http.RoundTripper
 	fresh    http.RoundTripper // has connections of its own
+	// noReferrers says that it had no referrers API for a manifest that had
+	// just been written: its other repositories have none either.
+	noReferrers atomic.Bool
 }
 
 // inFlight is how many requests one registry gets at a time.
@@ -146,8 +150,8 @@ type registryRepository struct {
 	// refuse to say with less that a repository is not there yet.
 	writes bool
 	// without says that the registry had no referrers API when it was asked
-	// last.
-	without bool
+	// last, and asked that it was.
+	without, asked bool
 	// fallbacks says that it also had a fallback tag, and so no API for what is
 	// there: it is not asked again for one.
 	fallbacks bool
@@ -212,6 +216,20 @@ func (r *registryRepository) checking(ctx context.Context) (*http.Client, error)
 		r.fresh = client
 	}
 	return client, err
+}
+
+// afresh is the repository as it is read over the connections that read back.
+func (r *registryRepository) afresh(ctx context.Context) (Repository, error) {
+	client, err := r.checking(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &registryRepository{
+		registry: r.registry, repo: r.repo, client: client, fresh: client, seen: map[digest.Digest]Manifest{},
+		writes: r.writes, without: r.without, asked: r.asked, fallbacks: r.fallbacks,
+	}, nil
 }
 
 func (r *registryRepository) newClient(ctx context.Context, base http.RoundTripper, scopes []string) (*http.Client, error) {

@@ -49,7 +49,7 @@ func (r *registryRepository) referrers(ctx context.Context, client *http.Client,
 		listed, next, err := r.referrersPage(ctx, client, address)
 		if page == 0 {
 			r.mu.Lock()
-			r.without = errors.Is(err, errNoReferrers)
+			r.without, r.asked = errors.Is(err, errNoReferrers), true
 			r.mu.Unlock()
 		}
 		if page == 0 && errors.Is(err, errNoReferrers) {
@@ -177,27 +177,32 @@ func (r *registryRepository) PutReferrers(ctx context.Context, ms ...Manifest) (
 	if err != nil || len(written) == 0 {
 		return nil, err
 	}
+	return written, r.putListed(ctx, subject, written)
+}
+
+// putListed writes referrers until all of them are listed.
+func (r *registryRepository) putListed(ctx context.Context, subject digest.Digest, missing []Manifest) error {
 	client, err := r.checking(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	missing := written
 	for try := range putTries {
 		if err := r.putAll(ctx, subject, missing); err != nil {
-			return nil, err
+			return err
 		}
-		if there, err = r.referrers(ctx, client, subject); err != nil {
-			return nil, err
+		there, err := r.referrers(ctx, client, subject)
+		if err != nil {
+			return err
 		}
 		missing = slices.DeleteFunc(slices.Clone(missing), func(m Manifest) bool { return lists(there, m.Digest()) })
 		if len(missing) == 0 {
-			return written, nil
+			return nil
 		}
 		if err := r.registry.pause(ctx, try+1); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, fmt.Errorf("%w: %s is not listed as a referrer of %s: does another push write to %s at the same time?",
+	return fmt.Errorf("%w: %s is not listed as a referrer of %s: does another push write to %s at the same time?",
 		ErrReadBack, missing[0].Digest(), subject, r.Name())
 }
 
@@ -236,13 +241,42 @@ func (r *registryRepository) putAll(ctx context.Context, subject digest.Digest, 
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	without := r.without
-	r.mu.Unlock()
-	if !silent.Load() || !without {
+	if !silent.Load() {
 		return nil
 	}
+	without, err := r.withoutReferrers(ctx, subject)
+	if err != nil || !without {
+		return err
+	}
 	return r.addToFallback(ctx, subject, ms)
+}
+
+// withoutReferrers says whether the registry has no referrers API, and asks it
+// where it was not asked yet, for a manifest that is there: it has to answer
+// with a list, if an empty one, where it has one.
+func (r *registryRepository) withoutReferrers(ctx context.Context, subject digest.Digest) (bool, error) {
+	r.mu.Lock()
+	without, asked := r.without, r.asked
+	r.mu.Unlock()
+	if asked {
+		return without, nil
+	}
+	if without = r.registry.noReferrers.Load(); !without {
+		client, err := r.reading(ctx)
+		if err != nil {
+			return false, err
+		}
+		_, _, err = r.referrersPage(ctx, client, r.url("referrers", subject.String()))
+		without = errors.Is(err, errNoReferrers)
+		if err != nil && !without {
+			return false, registryError("list the referrers of "+r.Reference(subject.String()), err)
+		}
+		r.registry.noReferrers.Store(without)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.without, r.asked = without, true
+	return without, nil
 }
 
 // addToFallback names referrers under the fallback tag, beside what it names.

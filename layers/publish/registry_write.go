@@ -95,6 +95,23 @@ func (r *registryRepository) names(ctx context.Context, client *http.Client, tag
 
 // Swap looks right before it writes.
 func (r *registryRepository) Swap(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
+	if err := r.stillNamed(ctx, m, tags, was); err != nil {
+		return err
+	}
+	return r.Tag(ctx, m, tags)
+}
+
+// swapOne is Swap of one tag, for whoever reads it back at the end.
+func (r *registryRepository) swapOne(ctx context.Context, m Manifest, tag string, was digest.Digest) error {
+	if err := r.stillNamed(ctx, m, []string{tag}, map[string]digest.Digest{tag: was}); err != nil {
+		return err
+	}
+	_, err := r.put(ctx, tag, m)
+	return err
+}
+
+// stillNamed makes sure that tags name what they did, or the manifest already.
+func (r *registryRepository) stillNamed(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
 	group, looking := errgroup.WithContext(ctx)
 	for _, tag := range tags {
 		group.Go(func() error {
@@ -108,8 +125,5 @@ func (r *registryRepository) Swap(ctx context.Context, m Manifest, tags []string
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return r.Tag(ctx, m, tags)
+	return group.Wait()
 }

@@ -40,7 +40,7 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		ours[img.Platform] = imageManifest(img).Descriptor()
 	}
 	p.current = map[string]digest.Digest{}
-	kept := platforms{}
+	kept, read := platforms{}, map[digest.Digest]platforms{}
 	named, err := p.resolve(ctx)
 	if err != nil {
 		return Manifest{}, err
@@ -54,7 +54,14 @@ func (p *publication) checkTags(ctx context.Context) (Manifest, error) {
 		if d.Digest == top.Digest() {
 			continue
 		}
-		if err := p.compareTag(ctx, tag, d, ours, kept); err != nil {
+		there, ok := read[d.Digest]
+		if !ok {
+			if there, err = p.platformsThere(ctx, d); err != nil {
+				return Manifest{}, err
+			}
+			read[d.Digest] = there
+		}
+		if err := p.compareTag(tag, there, ours, kept); err != nil {
 			return Manifest{}, err
 		}
 	}
@@ -96,16 +103,19 @@ func (p *publication) top() Manifest {
 	return imageManifest(p.release.Images[0])
 }
 
-// compareTag refuses to move a tag that never moves, and to take platforms
-// away; with Merge these are kept.
-func (p *publication) compareTag(ctx context.Context, tag string, d ocispec.Descriptor, ours, kept platforms) error {
+// platformsThere are those of what a tag names: none where it is broken, and
+// so replaced.
+func (p *publication) platformsThere(ctx context.Context, d ocispec.Descriptor) (platforms, error) {
 	there, err := platformsOf(ctx, p.repo, d)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
-		return nil // a broken image is replaced
+		return nil, nil
 	}
-	if err != nil {
-		return err
-	}
+	return there, err
+}
+
+// compareTag refuses to move a tag that never moves, and to take platforms
+// away; with Merge these are kept.
+func (p *publication) compareTag(tag string, there, ours, kept platforms) error {
 	var lost []string
 	for platform, old := range there {
 		mine, ok := ours[platform]
