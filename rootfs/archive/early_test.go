@@ -104,3 +104,32 @@ func TestEarlyIsBounded(t *testing.T) {
 		t.Error("nothing is read once the first has ended")
 	}
 }
+
+// BenchmarkCold fetches a tarball of 64 MB from a folder and expands it, which
+// Early does at the same time.
+func BenchmarkCold(b *testing.B) {
+	data := makeTar(b, file("a", string(bytes.Repeat([]byte("0123456789abcdef"), 4_000_000))))
+	want := keepBytes(b, newStore(b), data)
+	from := b.TempDir()
+	if err := os.WriteFile(filepath.Join(from, "a"), data, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func(*fetch.Store, int) fetch.Early{
+		"meanwhile": Early, "after": func(*fetch.Store, int) fetch.Early { return nil },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			for range b.N {
+				s := newStore(b)
+				f := &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{"m": {"file:" + from}}, Early: read(s, 1)}
+				a := recipes.Artifact{Kind: recipes.KindTarball, Name: "a", Archive: "m", Path: "a", SHA256: want, Size: int64(len(data))}
+				if err := f.Artifact(b.Context(), a); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := Expand(b.Context(), s, want, "a", Limits{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -39,7 +39,7 @@ func (p *partial) follow(ctx context.Context, read func(context.Context, io.Read
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	f := &follower{growing: &growing{file: file, size: p.size}, stop: stop, done: make(chan struct{})}
+	f := &follower{growing: &growing{ctx: ctx, file: file, size: p.size}, stop: stop, done: make(chan struct{})}
 	f.growing.more = sync.NewCond(&f.growing.mu)
 	p.growing = f.growing
 	go func() {
@@ -74,6 +74,7 @@ func (f *follower) close() {
 
 // growing is a file that is read while it is written.
 type growing struct {
+	ctx  context.Context
 	file *os.File
 	at   int64 // the reader's own
 
@@ -131,6 +132,9 @@ func (g *growing) left() (int64, error) {
 }
 
 func (g *growing) Read(p []byte) (int, error) {
+	if err := g.ctx.Err(); err != nil {
+		return 0, err
+	}
 	left, err := g.left()
 	if err != nil {
 		return 0, err
