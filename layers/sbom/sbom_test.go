@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,10 @@ func TestCycloneDX(t *testing.T) {
 	golden(t, "postgresql.cdx.json", bytes.ReplaceAll(bom, []byte(`},{`), []byte("},\n{")))
 	if _, err := sbom.CycloneDX([]byte(`{"spdxVersion":"SPDX-2.2"}`)); err == nil {
 		t.Error("not an SBOM of ours, and taken")
+	}
+	older := bytes.Replace(raw, []byte(`"spdxVersion":"SPDX-2.3"`), []byte(`"spdxVersion":"SPDX-2.2"`), 1)
+	if _, err := sbom.Parse(older); err == nil || !strings.Contains(err.Error(), "SPDX-2.2") {
+		t.Errorf("a document of another version: %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	spdxjson "github.com/spdx/tools-golang/json"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 
@@ -51,7 +51,11 @@ func write(ctx context.Context, in Input) ([]byte, *describer, error) {
 		return wrong(err)
 	}
 	var buf bytes.Buffer
-	if err := spdxjson.Write(d.doc, &buf, spdxjson.EscapeHTML(false)); err != nil {
+	// The library's own writer sets just this, but brings the graph database
+	// of SPDX 3 into the command.
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(d.doc); err != nil {
 		return wrong(err)
 	}
 	data, ok := bytes.CutSuffix(bytes.TrimSpace(buf.Bytes()), []byte("}]}"))

@@ -1,13 +1,12 @@
 package sbom
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	spdxjson "github.com/spdx/tools-golang/json"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
@@ -15,7 +14,7 @@ import (
 // Parse reads an SPDX 2.3 document from JSON.
 func Parse(document []byte) (*spdx.Document, error) {
 	var doc spdx.Document
-	if err := spdxjson.ReadInto(bytes.NewReader(document), &doc); err != nil {
+	if err := json.Unmarshal(document, &doc); err != nil {
 		return nil, fmt.Errorf("SPDX document: %w", err)
 	}
 	if doc.SPDXVersion != spdx.Version || doc.DocumentNamespace == "" || len(doc.Packages) == 0 {
