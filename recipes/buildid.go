@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +70,7 @@ func JoinBuildIDs(ids ...string) string {
 }
 
 // badTagRune matches what a version may hold and a tag may not.
-var badTagRune = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+var badTagRune = NewPattern(`[^A-Za-z0-9_.-]`)
 
 // Tags lists the tags of an image, the one that never moves first:
 // version-buildid, version, stream, and latest for the default stream; each
@@ -118,7 +117,7 @@ func (l *Lock) VersionOf(i *Image, chain []LockedImage) (string, error) {
 }
 
 // apkRevision ends an Alpine version.
-var apkRevision = regexp.MustCompile(`-r[0-9]+$`)
+var apkRevision = NewPattern(`-r[0-9]+$`)
 
 // Upstream is the version without what the packager added: epoch and revision
 // of a deb, revision of an apk, the v of a Go module.

@@ -1,7 +1,6 @@
 package recipes
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,7 @@ func (r record) database(key, url string, c Case) {
 
 // hosts reads the hosts of an address, which are the first group of a form:
 // the loopback, or what is known by name where networks are separate.
-func (r record) hosts(key, url string, form *regexp.Regexp, want string, c Case) {
+func (r record) hosts(key, url string, form *Pattern, want string, c Case) {
 	match := form.FindStringSubmatch(url)
 	if match == nil {
 		r.match(key, url, form, want)

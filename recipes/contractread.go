@@ -20,13 +20,13 @@ var (
 	caseKeys      = []string{"name", "programs", "network", "authority", "containers", "steps"}
 	programKeys   = []string{"name", "run", "ready", "install"}
 
-	partName       = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	caseName       = regexp.MustCompile(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
-	numericUser    = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
-	capabilityName = regexp.MustCompile(`^[A-Z_]+$`)
-	hostURL        = regexp.MustCompile(`^https?://([a-z0-9.-]+):[1-9][0-9]{0,4}(/[!-~]*)?$`)
-	hostDatabase   = regexp.MustCompile(`^postgres://[a-z]+:[!-?A-~]+@([a-z0-9.-]+:[1-9][0-9]{0,4}(?:,[a-z0-9.-]+:[1-9][0-9]{0,4})*)/[a-z]+(\?[!-~]*)?$`)
-	dottedName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	partName       = NewPattern(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	caseName       = NewPattern(`^[a-zA-Z0-9][^\x00-\x1f\x7f]{0,119}$`)
+	numericUser    = NewPattern(`^[0-9]{1,9}:[0-9]{1,9}$`)
+	capabilityName = NewPattern(`^[A-Z_]+$`)
+	hostURL        = NewPattern(`^https?://([a-z0-9.-]+):[1-9][0-9]{0,4}(/[!-~]*)?$`)
+	hostDatabase   = NewPattern(`^postgres://[a-z]+:[!-?A-~]+@([a-z0-9.-]+:[1-9][0-9]{0,4}(?:,[a-z0-9.-]+:[1-9][0-9]{0,4})*)/[a-z]+(\?[!-~]*)?$`)
+	dottedName     = NewPattern(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 )
 
 // openContract reads the file beside a recipe; none is no mistake.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,29 +15,29 @@ import (
 // becomes part of a path, a tag or a command line is held to one of these
 // first.
 var (
-	imageName    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	streamName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
-	layerName    = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
-	variableName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	packageName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+.-]*$`)
-	packageWants = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+.-]*(=[A-Za-z0-9][A-Za-z0-9_+.:~-]*)?$`)
-	versionText  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_+.:~!-]*$`)
-	accountName  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-	userText     = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}))?$`)
-	envName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	labelName    = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
-	portText     = regexp.MustCompile(`^[1-9][0-9]{0,4}/(tcp|udp)$`)
-	signalText   = regexp.MustCompile(`^SIG[A-Z0-9+-]+$`)
-	supplierText = regexp.MustCompile(`^\pL[\pL\pN &.,'-]*$`)
-	licenseText  = regexp.MustCompile(`^[A-Za-z0-9.+:()-]+( [A-Za-z0-9.+:()-]+)*$`)
-	archiveName  = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	ownerText    = regexp.MustCompile(`^(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,8})$`)
-	modeText     = regexp.MustCompile(`^[0-7]{3,4}$`)
-	budgetText   = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|kB|MB|GB)$`)
-	mavenText    = regexp.MustCompile(`^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.+-]+(:[A-Za-z0-9_.+-]+)?(@[a-z0-9.]+)?$`)
-	pypiText     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.!+_-]*$`)
-	hexDigest    = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	versionOf    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+.:@/-]*$`)
+	imageName    = NewPattern(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	streamName   = NewPattern(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+	layerName    = NewPattern(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+	variableName = NewPattern(`^[a-z][a-z0-9-]*$`)
+	packageName  = NewPattern(`^[A-Za-z0-9_][A-Za-z0-9_+.-]*$`)
+	packageWants = NewPattern(`^[A-Za-z0-9_][A-Za-z0-9_+.-]*(=[A-Za-z0-9][A-Za-z0-9_+.:~-]*)?$`)
+	versionText  = NewPattern(`^[A-Za-z0-9][A-Za-z0-9_+.:~!-]*$`)
+	accountName  = NewPattern(`^[a-z_][a-z0-9_-]{0,31}$`)
+	userText     = NewPattern(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}))?$`)
+	envName      = NewPattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	labelName    = NewPattern(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
+	portText     = NewPattern(`^[1-9][0-9]{0,4}/(tcp|udp)$`)
+	signalText   = NewPattern(`^SIG[A-Z0-9+-]+$`)
+	supplierText = NewPattern(`^\pL[\pL\pN &.,'-]*$`)
+	licenseText  = NewPattern(`^[A-Za-z0-9.+:()-]+( [A-Za-z0-9.+:()-]+)*$`)
+	archiveName  = NewPattern(`^[a-z]+(-[a-z]+)*$`)
+	ownerText    = NewPattern(`^(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,8})$`)
+	modeText     = NewPattern(`^[0-7]{3,4}$`)
+	budgetText   = NewPattern(`^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|kB|MB|GB)$`)
+	mavenText    = NewPattern(`^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.+-]+(:[A-Za-z0-9_.+-]+)?(@[a-z0-9.]+)?$`)
+	pypiText     = NewPattern(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.!+_-]*$`)
+	hexDigest    = NewPattern(`^[0-9a-f]{64}$`)
+	versionOf    = NewPattern(`^[A-Za-z0-9_][A-Za-z0-9_+.:@/-]*$`)
 )
 
 // CheckPath holds a path inside an image to its form: slash separated, clean,

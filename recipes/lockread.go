@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -16,12 +15,12 @@ import (
 const maxLock = 64 << 20
 
 var (
-	releaseText  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-	encoderText  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 @._/:;,=+-]*$`)
-	goVersion    = regexp.MustCompile(`^go[0-9]+(\.[0-9]+)*([a-z]+[0-9]+)?$`)
-	checksumText = regexp.MustCompile(`^[A-Za-z0-9]+:?[A-Za-z0-9+/=]+$`)
-	mavenName    = regexp.MustCompile(`^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+(:[A-Za-z0-9_.+-]+)?(@[a-z0-9.]+)?$`)
-	purlText     = regexp.MustCompile(`^pkg:[a-z0-9]+/[A-Za-z0-9%._~!:@/?=&+#-]+$`)
+	releaseText  = NewPattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	encoderText  = NewPattern(`^[A-Za-z0-9][A-Za-z0-9 @._/:;,=+-]*$`)
+	goVersion    = NewPattern(`^go[0-9]+(\.[0-9]+)*([a-z]+[0-9]+)?$`)
+	checksumText = NewPattern(`^[A-Za-z0-9]+:?[A-Za-z0-9+/=]+$`)
+	mavenName    = NewPattern(`^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+(:[A-Za-z0-9_.+-]+)?(@[a-z0-9.]+)?$`)
+	purlText     = NewPattern(`^pkg:[a-z0-9]+/[A-Za-z0-9%._~!:@/?=&+#-]+$`)
 )
 
 // ReadLock reads a lock strictly. Every name, path and digest is held to its
@@ -175,7 +174,7 @@ func (a Artifact) Check() error {
 		return err
 	}
 	for _, one := range []struct {
-		grammar *regexp.Regexp
+		grammar *Pattern
 		what    string
 		text    string
 		needed  bool
@@ -246,7 +245,7 @@ func checkPlace(archive, path string) error {
 	return CheckPath(path)
 }
 
-func matches(grammar *regexp.Regexp, what, text string) error {
+func matches(grammar *Pattern, what, text string) error {
 	if !grammar.MatchString(text) {
 		return fmt.Errorf("bad %s %q", what, text)
 	}

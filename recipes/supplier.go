@@ -1,7 +1,6 @@
 package recipes
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -58,4 +57,4 @@ func sameMaven(a Artifact, group, rest string) bool {
 }
 
 // dashes are the characters that names of Python projects do not tell apart.
-var dashes = regexp.MustCompile(`[-_.]+`)
+var dashes = NewPattern(`[-_.]+`)

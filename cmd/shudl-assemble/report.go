@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/keyless"
 	"github.com/shudl/shudl-assemble/layers/publish"
+	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
 
@@ -56,7 +56,7 @@ func indent(text string) string {
 	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 }
 
-var userInfo = regexp.MustCompile(`://[^/@\s"]+@`)
+var userInfo = recipes.NewPattern(`://[^/@\s"]+@`)
 
 // redact is the last gate: an address with a user or password in it never
 // reaches the terminal, whichever library wrote the message.

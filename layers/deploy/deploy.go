@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -57,7 +56,7 @@ func (e *OptionError) Error() string { return fmt.Sprintf("--%s: %s", e.Flag, e.
 
 // label is what Kubernetes takes as the name of a Service (RFC 1035), and
 // here leaves room for the suffixes of the objects.
-var label = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`)
+var label = recipes.NewPattern(`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`)
 
 func (o *Options) complete() error {
 	if o.Stack != "" && !slices.Contains(Stacks(), o.Stack) {
@@ -112,9 +111,9 @@ func (o *Options) complete() error {
 
 // namespace is the name of any namespace (RFC 1123), which the user may not
 // have chosen.
-var namespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var namespace = recipes.NewPattern(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-var dotted = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+var dotted = recipes.NewPattern(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 
 // subdomain says whether most objects could have this name (RFC 1123).
 func subdomain(name string) bool { return len(name) <= 253 && dotted.MatchString(name) }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/package-url/packageurl-go"
@@ -61,7 +60,7 @@ func strict(data json.RawMessage, into any) error {
 	return d.Decode(into)
 }
 
-var buildIDText = regexp.MustCompile(`^[0-9a-f]{8}$`)
+var buildIDText = recipes.NewPattern(`^[0-9a-f]{8}$`)
 
 func (p *Predicate) check() error {
 	external, internal := p.BuildDefinition.ExternalParameters, p.BuildDefinition.InternalParameters

@@ -5,19 +5,20 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // LayoutPrefix begins a destination that is a folder of OCI layouts.
 const LayoutPrefix = "oci:"
 
 var (
-	imageName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*$`)
-	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	imageName = recipes.NewPattern(`^[a-z0-9]+([._-]+[a-z0-9]+)*$`)
+	tagName   = recipes.NewPattern(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 )
 
 // ParseDestination reads oci:DIR or a registry path such as ghcr.io/org/repo.

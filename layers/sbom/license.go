@@ -1,12 +1,13 @@
 package sbom
 
 import (
-	"regexp"
 	"sort"
 	"strings"
 
 	"github.com/github/go-spdx/v2/spdxexp"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 const noAssertion = "NOASSERTION"
@@ -59,7 +60,7 @@ func (l *licenses) expression(declared string) string {
 // the text gets a name of its own: what one package calls "public-domain" or
 // "permissive" is not what another does.
 func (l *licenses) stated(s Stated, scope string) string {
-	e := referenceName.ReplaceAllStringFunc(s.License, func(id string) string {
+	e := referenceName.Regexp().ReplaceAllStringFunc(s.License, func(id string) string {
 		text, ok := s.Texts[id]
 		if !ok {
 			return id
@@ -93,12 +94,12 @@ func (l *licenses) parse(declared string) string {
 }
 
 // conjunction separates licences that all hold.
-var conjunction = regexp.MustCompile(`(?i)\s+and\s+|\s*[,;]\s*`)
+var conjunction = recipes.NewPattern(`(?i)\s+and\s+|\s*[,;]\s*`)
 
 // parts keeps those terms of a conjunction that are SPDX's and names the
 // others by a LicenseRef.
 func (l *licenses) parts(declared string) string {
-	terms := conjunction.Split(declared, -1)
+	terms := conjunction.Regexp().Split(declared, -1)
 	if len(terms) == 1 || strings.ContainsAny(declared, "()") {
 		return l.reference(declared)
 	}
@@ -116,12 +117,12 @@ func (l *licenses) parts(declared string) string {
 	return l.reference(declared)
 }
 
-var referenceName = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.-]+`)
+var referenceName = recipes.NewPattern(`LicenseRef-[A-Za-z0-9.-]+`)
 
 // define gives a text to every LicenseRef that a package's own expression
 // uses: a document must not refer to what it does not hold.
 func (l *licenses) define(expression string) {
-	for _, id := range referenceName.FindAllString(expression, -1) {
+	for _, id := range referenceName.Regexp().FindAllString(expression, -1) {
 		if _, ok := l.refs[id]; !ok {
 			name := strings.TrimPrefix(id, "LicenseRef-")
 			l.refs[id] = &spdx.OtherLicense{
@@ -188,7 +189,7 @@ func normal(expression string) (string, bool) {
 	return normalized[0], true
 }
 
-var notIdentifier = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+var notIdentifier = recipes.NewPattern(`[^A-Za-z0-9.-]+`)
 
 func (l *licenses) reference(declared string) string {
 	id := "LicenseRef-" + strings.Trim(notIdentifier.ReplaceAllString(declared, "-"), "-.")

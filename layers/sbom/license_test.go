@@ -38,7 +38,7 @@ func TestLicenceExpressions(t *testing.T) {
 		}
 	}
 	for _, e := range l.known {
-		for _, id := range referenceName.FindAllString(e, -1) {
+		for _, id := range referenceName.Regexp().FindAllString(e, -1) {
 			if l.refs[id] == nil {
 				t.Errorf("%s is not defined", id)
 			}

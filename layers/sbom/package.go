@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -114,7 +113,7 @@ func distroName(d recipes.Distro) string {
 }
 
 // organization are the words that tell a team from a person.
-var organization = regexp.MustCompile(`(?i)\b(foundation|inc|ltd|llc|gmbh|corp|corporation|team|project|developers|authors|contributors|group|community|company|software|labs?)\b`)
+var organization = recipes.NewPattern(`(?i)\b(foundation|inc|ltd|llc|gmbh|corp|corporation|team|project|developers|authors|contributors|group|community|company|software|labs?)\b`)
 
 // named is a supplier by the name that metadata gives. Only Python's tells
 // authors, who are persons as a rule; the others name vendors.
@@ -273,7 +272,7 @@ func arch(p recipes.Platform) string {
 	return arch
 }
 
-var notID = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+var notID = recipes.NewPattern(`[^A-Za-z0-9.-]+`)
 
 // packageID names a package in the document, readable and unique.
 func packageID(kind, name, unique string) common.ElementID {

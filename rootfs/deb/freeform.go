@@ -1,10 +1,10 @@
 package deb
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/license"
 )
 
@@ -21,12 +21,12 @@ func freeForm(copyright []byte) Copyright {
 	}
 	found := license.Texts(copyright)
 	plain := space.ReplaceAllString(strings.ToLower(whole), " ")
-	for _, m := range notice.FindAllStringSubmatch(plain, -1) {
+	for _, m := range notice.Regexp().FindAllStringSubmatch(plain, -1) {
 		if m[3] != "" || m[4] != "" {
 			found = append(found, gnuVersion(gnuFamily(m[1]), m[2], m[4] != ""))
 		}
 	}
-	for _, m := range shortName.FindAllStringSubmatch(plain, -1) {
+	for _, m := range shortName.Regexp().FindAllStringSubmatch(plain, -1) {
 		found = append(found, gnuVersion(strings.ToUpper(m[1]), m[2], true))
 	}
 	if gccException.MatchString(plain) && slices.Contains(found, "GPL-3.0-or-later") {
@@ -42,13 +42,13 @@ func freeForm(copyright []byte) Copyright {
 }
 
 var (
-	space = regexp.MustCompile(`[\s*#>|]+`)
+	space = recipes.NewPattern(`[\s*#>|]+`)
 	// notice is how the GNU licences are applied to a program.
-	notice = regexp.MustCompile(`(lesser general|library general|affero general|general|free documentation) (?:public )?license(?:[^.;]{0,120}?[,;]?) (?:either )?(?:version |v)([0-9](?:\.[0-9])?)( of the license)?,?( or \(?at your option\)? any later version| or any later version)?`)
+	notice = recipes.NewPattern(`(lesser general|library general|affero general|general|free documentation) (?:public )?license(?:[^.;]{0,120}?[,;]?) (?:either )?(?:version |v)([0-9](?:\.[0-9])?)( of the license)?,?( or \(?at your option\)? any later version| or any later version)?`)
 	// shortName is how maintainers name them: LGPLv2.1+.
-	shortName    = regexp.MustCompile(`\b(lgpl|agpl|gpl)v?-?([0-9](?:\.[0-9])?)\+`)
-	gccException = regexp.MustCompile(`gcc runtime library exception`)
-	commonFile   = regexp.MustCompile(`/usr/share/common-licenses/([A-Za-z0-9+-]+(?:\.[0-9]+)*)`)
+	shortName    = recipes.NewPattern(`\b(lgpl|agpl|gpl)v?-?([0-9](?:\.[0-9])?)\+`)
+	gccException = recipes.NewPattern(`gcc runtime library exception`)
+	commonFile   = recipes.NewPattern(`/usr/share/common-licenses/([A-Za-z0-9+-]+(?:\.[0-9]+)*)`)
 )
 
 func gnuFamily(words string) string {
@@ -76,7 +76,7 @@ func gnuVersion(family, version string, later bool) string {
 // common adds the licences of usr/share/common-licenses that the file refers
 // to and that nothing else in it has named.
 func (c *Copyright) common(text string, found []string) []string {
-	for _, m := range commonFile.FindAllStringSubmatch(text, -1) {
+	for _, m := range commonFile.Regexp().FindAllStringSubmatch(text, -1) {
 		name := strings.TrimSuffix(m[1], "-")
 		family, version, versioned := strings.Cut(name, "-")
 		switch family {

@@ -1,10 +1,11 @@
 package deb
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/github/go-spdx/v2/spdxexp"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // licenseRef begins the names of licences that SPDX does not list.
@@ -36,10 +37,10 @@ func expression(line string) string {
 
 // What the short names of a License line are joined by, and how GNU's are made.
 var (
-	orWord  = regexp.MustCompile(`(?i),?\s+or\s+|\|`)
-	andWord = regexp.MustCompile(`(?i),?\s+and\s+|,\s*|&`)
-	gnuName = regexp.MustCompile(`^(gpl|lgpl|agpl|gfdl)-?(niv-)?v?([0-9](?:\.[0-9])?)(\+|-or-later)?(?:-only)?(?:[- ]with[- ](.+?)(?:[- ]exceptions?)?)?$`)
-	notInID = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+	orWord  = recipes.NewPattern(`(?i),?\s+or\s+|\|`)
+	andWord = recipes.NewPattern(`(?i),?\s+and\s+|,\s*|&`)
+	gnuName = recipes.NewPattern(`^(gpl|lgpl|agpl|gfdl)-?(niv-)?v?([0-9](?:\.[0-9])?)(\+|-or-later)?(?:-only)?(?:[- ]with[- ](.+?)(?:[- ]exceptions?)?)?$`)
+	notInID = recipes.NewPattern(`[^A-Za-z0-9.]+`)
 )
 
 // spdxID gives one short name its SPDX identifier. Debian writes GPL-2+ where

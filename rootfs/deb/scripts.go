@@ -3,9 +3,10 @@ package deb
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // standIn says what takes the place of the maintainer scripts of a package.
@@ -108,7 +109,7 @@ func listed(pkg, script string) bool {
 // idle says whether a shell script does nothing once debhelper's harmless
 // snippets are taken out.
 func idle(script string) bool {
-	rest := snippet.ReplaceAllStringFunc(script, func(s string) string {
+	rest := snippet.Regexp().ReplaceAllStringFunc(script, func(s string) string {
 		tool := snippet.FindStringSubmatch(s)[1]
 		tool, _, _ = strings.Cut(tool, "/")
 		if slices.Contains(harmless(), tool) {
@@ -126,4 +127,4 @@ func idle(script string) bool {
 }
 
 // snippet is a part of a script that a debhelper program put in.
-var snippet = regexp.MustCompile(`(?s)# Automatically added by (\S+)\n.*?# End automatically added section\n?`)
+var snippet = recipes.NewPattern(`(?s)# Automatically added by (\S+)\n.*?# End automatically added section\n?`)

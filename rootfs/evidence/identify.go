@@ -3,12 +3,12 @@ package evidence
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
 
+	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/maven"
 )
 
@@ -135,9 +135,9 @@ func named(name string, p Part) (classifier string, ok bool) {
 
 // prefixes are groups, whole or with dots for what was left out.
 var (
-	prefixWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(\.+[A-Za-z][A-Za-z0-9-]*)*$`)
-	letter     = regexp.MustCompile(`^[A-Za-z]`)
-	digitDash  = regexp.MustCompile(`-[0-9]`)
+	prefixWord = recipes.NewPattern(`^[A-Za-z][A-Za-z0-9-]*(\.+[A-Za-z][A-Za-z0-9-]*)*$`)
+	letter     = recipes.NewPattern(`^[A-Za-z]`)
+	digitDash  = recipes.NewPattern(`-[0-9]`)
 )
 
 func isPrefix(s string) bool { return prefixWord.MatchString(s) }
@@ -145,7 +145,7 @@ func isPrefix(s string) bool { return prefixWord.MatchString(s) }
 // candidates are all readings of a jar's name, the longest version first.
 func candidates(name string) []candidate {
 	var out []candidate
-	for _, at := range digitDash.FindAllStringIndex(name, -1) {
+	for _, at := range digitDash.Regexp().FindAllStringIndex(name, -1) {
 		artifact, version := name[:at[0]], name[at[0]+1:]
 		out = append(out, candidate{artifact: artifact, version: version})
 		if prefix, rest, ok := strings.Cut(artifact, "_"); ok && letter.MatchString(rest) && isPrefix(prefix) && (strings.Contains(prefix, ".") || prefix == rest) {

@@ -5,8 +5,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // maven adds the mirrors of Maven's settings that serve its central
@@ -86,10 +87,10 @@ func mirrorsCentral(list string) bool {
 	return matches
 }
 
-var mavenVariable = regexp.MustCompile(`\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}`)
+var mavenVariable = recipes.NewPattern(`\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 func (o DiscoverOptions) expandMaven(value string) string {
-	return mavenVariable.ReplaceAllStringFunc(value, func(v string) string {
+	return mavenVariable.Regexp().ReplaceAllStringFunc(value, func(v string) string {
 		return o.Getenv(mavenVariable.FindStringSubmatch(v)[1])
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -101,7 +100,7 @@ func licenseIn(dir string) (string, error) {
 
 // plainName is that of a module's own licence, as opposed to those of what it
 // copied from elsewhere.
-var plainName = regexp.MustCompile(`(?i)^(licen[cs]e|copying)(\.txt|\.md|\.rst)?$`)
+var plainName = recipes.NewPattern(`(?i)^(licen[cs]e|copying)(\.txt|\.md|\.rst)?$`)
 
 func licenseOfFile(name string) (string, error) {
 	f, err := os.Open(name)

@@ -5,8 +5,9 @@
 package license
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // FromName turns the name or the address of a licence into an SPDX id, or ""
@@ -61,7 +62,7 @@ func Texts(text []byte) []string {
 // maxText is how much of a licence file is looked at, in bytes.
 const maxText = 64 << 10
 
-var space = regexp.MustCompile(`[\s*#/"'` + "`" + `]+`)
+var space = recipes.NewPattern(`[\s*#/"'` + "`" + `]+`)
 
 // plain folds case, white space and comment signs.
 func plain(s string) string {
@@ -70,58 +71,56 @@ func plain(s string) string {
 
 type rule struct {
 	id         string
-	match, not *regexp.Regexp
+	match, not *recipes.Pattern
 }
-
-func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
 
 // byName holds what POMs and Python classifiers call licences; the first
 // that matches counts, so versions stand before the bare name.
 var byName = []rule{
-	{id: "Apache-2.0", match: re(`apache.*2|^asl ?2|^apache-2\.0$`)},
-	{id: "MIT-0", match: re(`^mit-0|mit no attribution`)},
-	{id: "MIT", match: re(`^(the )?mit( license)?$|licenses mit(-license)?(\.php)?$|mit license|osi approved :: mit`)},
-	{id: "BSD-2-Clause", match: re(`bsd[- ]?2|2-clause bsd|simplified bsd|bsd-2-clause`)},
-	{id: "BSD-3-Clause", match: re(`bsd[- ]?3|3-clause bsd|new bsd|revised bsd|bsd-3-clause|modified bsd`)},
-	{id: "EPL-2.0", match: re(`eclipse public license.*2|epl[- ]?(v ?)?2`)},
-	{id: "EPL-1.0", match: re(`eclipse public license.*1|epl[- ]?(v ?)?1`)},
-	{id: "MPL-2.0", match: re(`mozilla public license.*2|mpl[- ]?(v ?)?2`)},
-	{id: "AGPL-3.0-or-later", match: re(`(affero|agpl).*(or later|3\+)`)},
-	{id: "AGPL-3.0-only", match: re(`(affero|agpl).*3`)},
-	{id: "LGPL-3.0-or-later", match: re(`(lesser|lgpl).*3.*(or later|\+)`)},
-	{id: "LGPL-3.0-only", match: re(`(lesser|lgpl).*3`)},
-	{id: "LGPL-2.1-or-later", match: re(`(lesser|lgpl).*2\.1.*(or later|\+)`)},
-	{id: "LGPL-2.1-only", match: re(`(lesser|lgpl).*2\.1`)},
-	{id: "GPL-2.0-with-classpath-exception", match: re(`(gpl|general public).*2.*classpath|classpath.*(gpl|general public).*2`)},
-	{id: "GPL-3.0-only", match: re(`(gnu general public license|gpl)[- ,v(ersion)]*3`)},
-	{id: "GPL-2.0-only", match: re(`(gnu general public license|gpl)[- ,v(ersion)]*2`)},
-	{id: "CC0-1.0", match: re(`cc0`)},
-	{id: "ISC", match: re(`^isc|isc license`)},
-	{id: "PSF-2.0", match: re(`^psf-2|python software foundation`)},
-	{id: "Unlicense", match: re(`unlicense`)},
-	{id: "PostgreSQL", match: re(`^postgresql`)},
-	{id: "Zlib", match: re(`^zlib`)},
+	{id: "Apache-2.0", match: recipes.NewPattern(`apache.*2|^asl ?2|^apache-2\.0$`)},
+	{id: "MIT-0", match: recipes.NewPattern(`^mit-0|mit no attribution`)},
+	{id: "MIT", match: recipes.NewPattern(`^(the )?mit( license)?$|licenses mit(-license)?(\.php)?$|mit license|osi approved :: mit`)},
+	{id: "BSD-2-Clause", match: recipes.NewPattern(`bsd[- ]?2|2-clause bsd|simplified bsd|bsd-2-clause`)},
+	{id: "BSD-3-Clause", match: recipes.NewPattern(`bsd[- ]?3|3-clause bsd|new bsd|revised bsd|bsd-3-clause|modified bsd`)},
+	{id: "EPL-2.0", match: recipes.NewPattern(`eclipse public license.*2|epl[- ]?(v ?)?2`)},
+	{id: "EPL-1.0", match: recipes.NewPattern(`eclipse public license.*1|epl[- ]?(v ?)?1`)},
+	{id: "MPL-2.0", match: recipes.NewPattern(`mozilla public license.*2|mpl[- ]?(v ?)?2`)},
+	{id: "AGPL-3.0-or-later", match: recipes.NewPattern(`(affero|agpl).*(or later|3\+)`)},
+	{id: "AGPL-3.0-only", match: recipes.NewPattern(`(affero|agpl).*3`)},
+	{id: "LGPL-3.0-or-later", match: recipes.NewPattern(`(lesser|lgpl).*3.*(or later|\+)`)},
+	{id: "LGPL-3.0-only", match: recipes.NewPattern(`(lesser|lgpl).*3`)},
+	{id: "LGPL-2.1-or-later", match: recipes.NewPattern(`(lesser|lgpl).*2\.1.*(or later|\+)`)},
+	{id: "LGPL-2.1-only", match: recipes.NewPattern(`(lesser|lgpl).*2\.1`)},
+	{id: "GPL-2.0-with-classpath-exception", match: recipes.NewPattern(`(gpl|general public).*2.*classpath|classpath.*(gpl|general public).*2`)},
+	{id: "GPL-3.0-only", match: recipes.NewPattern(`(gnu general public license|gpl)[- ,v(ersion)]*3`)},
+	{id: "GPL-2.0-only", match: recipes.NewPattern(`(gnu general public license|gpl)[- ,v(ersion)]*2`)},
+	{id: "CC0-1.0", match: recipes.NewPattern(`cc0`)},
+	{id: "ISC", match: recipes.NewPattern(`^isc|isc license`)},
+	{id: "PSF-2.0", match: recipes.NewPattern(`^psf-2|python software foundation`)},
+	{id: "Unlicense", match: recipes.NewPattern(`unlicense`)},
+	{id: "PostgreSQL", match: recipes.NewPattern(`^postgresql`)},
+	{id: "Zlib", match: recipes.NewPattern(`^zlib`)},
 }
 
 // byText holds sentences that stand in one licence only.
 var byText = []rule{
-	{id: "Apache-2.0", match: re(`apache license,? version 2\.0, january 2004`)},
-	{id: "MIT", match: re(`permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files`)},
-	{id: "BSD-3-Clause", match: re(`redistribution and use in source and binary forms.*neither the names? of`)},
-	{id: "BSD-2-Clause", match: re(`redistribution and use in source and binary forms`), not: re(`neither the names? of|all advertising materials`)},
-	{id: "ISC", match: re(`permission to use, copy, modify,? and(/or|or)? ?(or )?distribute this software for any purpose with or without fee`)},
-	{id: "Python-2.0", match: re(`python software foundation license version 2.*beopen`)},
-	{id: "PSF-2.0", match: re(`python software foundation license version 2`), not: re(`beopen`)},
-	{id: "Zlib", match: re(`this software is provided as-is , without any express or implied warranty.*altered source versions must be plainly marked`)},
-	{id: "Unlicense", match: re(`this is free and unencumbered software released into the public domain`)},
-	{id: "CC0-1.0", match: re(`creative commons legal code cc0 1\.0 universal`)},
-	{id: "BSL-1.0", match: re(`boost software license - version 1\.0`)},
-	{id: "EPL-2.0", match: re(`eclipse public license - v 2\.0`)},
-	{id: "EPL-1.0", match: re(`eclipse public license - v 1\.0`)},
-	{id: "LGPL-2.1-only", match: re(`gnu lesser general public license version 2\.1, february 1999`)},
-	{id: "MPL-2.0", match: re(`mozilla public license,? version 2\.0`), not: re(`gnu general public license version 3`)},
-	{id: "AGPL-3.0-only", match: re(`gnu affero general public license version 3, 19 november 2007`)},
-	{id: "LGPL-3.0-only", match: re(`gnu lesser general public license version 3, 29 june 2007`)},
-	{id: "GPL-3.0-only", match: re(`gnu general public license version 3, 29 june 2007`), not: re(`gnu lesser general public license version 3, 29 june 2007`)},
-	{id: "GPL-2.0-only", match: re(`gnu general public license version 2, june 1991`)},
+	{id: "Apache-2.0", match: recipes.NewPattern(`apache license,? version 2\.0, january 2004`)},
+	{id: "MIT", match: recipes.NewPattern(`permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files`)},
+	{id: "BSD-3-Clause", match: recipes.NewPattern(`redistribution and use in source and binary forms.*neither the names? of`)},
+	{id: "BSD-2-Clause", match: recipes.NewPattern(`redistribution and use in source and binary forms`), not: recipes.NewPattern(`neither the names? of|all advertising materials`)},
+	{id: "ISC", match: recipes.NewPattern(`permission to use, copy, modify,? and(/or|or)? ?(or )?distribute this software for any purpose with or without fee`)},
+	{id: "Python-2.0", match: recipes.NewPattern(`python software foundation license version 2.*beopen`)},
+	{id: "PSF-2.0", match: recipes.NewPattern(`python software foundation license version 2`), not: recipes.NewPattern(`beopen`)},
+	{id: "Zlib", match: recipes.NewPattern(`this software is provided as-is , without any express or implied warranty.*altered source versions must be plainly marked`)},
+	{id: "Unlicense", match: recipes.NewPattern(`this is free and unencumbered software released into the public domain`)},
+	{id: "CC0-1.0", match: recipes.NewPattern(`creative commons legal code cc0 1\.0 universal`)},
+	{id: "BSL-1.0", match: recipes.NewPattern(`boost software license - version 1\.0`)},
+	{id: "EPL-2.0", match: recipes.NewPattern(`eclipse public license - v 2\.0`)},
+	{id: "EPL-1.0", match: recipes.NewPattern(`eclipse public license - v 1\.0`)},
+	{id: "LGPL-2.1-only", match: recipes.NewPattern(`gnu lesser general public license version 2\.1, february 1999`)},
+	{id: "MPL-2.0", match: recipes.NewPattern(`mozilla public license,? version 2\.0`), not: recipes.NewPattern(`gnu general public license version 3`)},
+	{id: "AGPL-3.0-only", match: recipes.NewPattern(`gnu affero general public license version 3, 19 november 2007`)},
+	{id: "LGPL-3.0-only", match: recipes.NewPattern(`gnu lesser general public license version 3, 29 june 2007`)},
+	{id: "GPL-3.0-only", match: recipes.NewPattern(`gnu general public license version 3, 29 june 2007`), not: recipes.NewPattern(`gnu lesser general public license version 3, 29 june 2007`)},
+	{id: "GPL-2.0-only", match: recipes.NewPattern(`gnu general public license version 2, june 1991`)},
 }

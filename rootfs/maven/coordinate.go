@@ -3,10 +3,11 @@ package maven
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // Coordinate names one file of a Maven repository:
@@ -16,7 +17,7 @@ type Coordinate struct {
 }
 
 // part is what a coordinate's part may look like before it becomes a path.
-var part = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?$`)
+var part = recipes.NewPattern(`^[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?$`)
 
 // Parse reads a coordinate.
 func Parse(s string) (Coordinate, error) {

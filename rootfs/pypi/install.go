@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/shudl/shudl-assemble/recipes"
@@ -118,8 +117,8 @@ func script(ctx context.Context, e rootfs.Entry, name string) (rootfs.Entry, err
 }
 
 var (
-	scriptName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
-	object     = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*):([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*)$`)
+	scriptName = recipes.NewPattern(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+	object     = recipes.NewPattern(`^([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*):([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*)*)$`)
 )
 
 // entryPoints makes a command of each entry point (entry_points.txt of the

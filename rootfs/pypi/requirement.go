@@ -2,8 +2,9 @@ package pypi
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // requirement is a dependency as PEP 508 writes it:
@@ -17,8 +18,8 @@ type requirement struct {
 }
 
 var (
-	requirementForm = regexp.MustCompile(`^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)$`)
-	separators      = regexp.MustCompile(`[-_.]+`)
+	requirementForm = recipes.NewPattern(`^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)$`)
+	separators      = recipes.NewPattern(`[-_.]+`)
 )
 
 // Normalize is the one spelling of a project's name (PEP 503).

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
@@ -110,7 +109,7 @@ func Locate(ctx context.Context, f *fetch.Fetcher, a recipes.Artifact) (string, 
 }
 
 // projectName is what may stand in an index's path.
-var projectName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`)
+var projectName = recipes.NewPattern(`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`)
 
 // index reads the list of a project's files (PEP 691), with addresses made
 // absolute.

@@ -6,10 +6,11 @@ package pypi
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // version is a version as PEP 440 orders them.
@@ -23,7 +24,7 @@ type version struct {
 	local   string
 }
 
-var versionForm = regexp.MustCompile(`^v?(?:(\d+)!)?(\d+(?:\.\d+)*)` +
+var versionForm = recipes.NewPattern(`^v?(?:(\d+)!)?(\d+(?:\.\d+)*)` +
 	`(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?(\d*))?` +
 	`(?:-(\d+)|[-_.]?(post|rev|r)[-_.]?(\d*))?` +
 	`(?:[-_.]?(dev)[-_.]?(\d*))?` +
@@ -139,7 +140,7 @@ func compareLocal(a, b string) int {
 // clause is one condition on a version: >=1.2, ==1.*, ~=2.2.
 type clause struct{ op, text string }
 
-var clauseForm = regexp.MustCompile(`^\s*(===|==|~=|!=|<=|>=|<|>)\s*([^\s,]+)\s*$`)
+var clauseForm = recipes.NewPattern(`^\s*(===|==|~=|!=|<=|>=|<|>)\s*([^\s,]+)\s*$`)
 
 // parseSpecifiers reads conditions that all have to hold, separated by
 // commas; none is no condition.

@@ -2,10 +2,11 @@ package pypi
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // wheelName is the name of a wheel taken apart (PEP 427).
@@ -15,10 +16,10 @@ type wheelName struct {
 }
 
 var (
-	wheelPart = regexp.MustCompile(`^[A-Za-z0-9_.!+]+$`)
-	manylinux = regexp.MustCompile(`^manylinux_2_(\d+)_(.+)$`)
-	musllinux = regexp.MustCompile(`^musllinux_1_(\d+)_(.+)$`)
-	cpython   = regexp.MustCompile(`^cp3(\d+)$`)
+	wheelPart = recipes.NewPattern(`^[A-Za-z0-9_.!+]+$`)
+	manylinux = recipes.NewPattern(`^manylinux_2_(\d+)_(.+)$`)
+	musllinux = recipes.NewPattern(`^musllinux_1_(\d+)_(.+)$`)
+	cpython   = recipes.NewPattern(`^cp3(\d+)$`)
 )
 
 // parseWheelName reads name-version[-build]-python-abi-platform.whl.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -156,7 +155,7 @@ func (r *reader) entry(key string, d documentEntry) entry {
 	return e
 }
 
-var parentName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*$`)
+var parentName = recipes.NewPattern(`^[a-z0-9]+([._-]+[a-z0-9]+)*$`)
 
 // signer reads one who may sign: a key, or an identity with its issuer.
 func (r *reader) signer(d documentSigner) (trust.Signer, error) {
