@@ -129,10 +129,11 @@ func (r *run) openKey() error {
 }
 
 // gcPercent is by how much the heap may grow over what is in use, where images
-// are made: a third. With the usual doubling, the chunks that are compressed are
-// counted twice. Making Spark and Trino takes no more processor time for it, a
-// command that finds everything made would: its small heap is collected often.
-const gcPercent = 30
+// are made, in per cent. With the usual doubling, the chunks that are compressed
+// are counted twice: Spark and Trino peak at 228 MB with 30, at 245 with 60. At
+// 30 the small heap of a push that makes one small layer is collected so often
+// that it takes 0.82 s; at 60 it takes 0.76, as at 100.
+const gcPercent = 60
 
 // build makes and publishes all images while the key is being opened: where it
 // does not open, nothing was written yet.
