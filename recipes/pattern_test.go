@@ -61,7 +61,8 @@ func TestPattern(t *testing.T) {
 	if got := p.ReplaceAllString("ab-12", "$2$1"); got != "12ab" {
 		t.Errorf("replaced: %q", got)
 	}
-	if p.Regexp() != p.Regexp() {
+	first := p.Regexp()
+	if again := p.Regexp(); again != first {
 		t.Error("compiled twice")
 	}
 }
