@@ -18,21 +18,11 @@ var rooms = []string{"cmd", "layers", "rootfs", "recipes"}
 // TestImportDirection holds cmd → layers → rootfs → recipes for the whole
 // module, tests included.
 func TestImportDirection(t *testing.T) {
-	root := os.DirFS("..")
 	checked := map[string]int{}
 	for at, room := range rooms {
-		err := fs.WalkDir(root, room, func(name string, e fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case e.IsDir() && e.Name() == "testdata":
-				return fs.SkipDir
-			case e.IsDir() || path.Ext(name) != ".go":
-				return nil
-			}
+		err := goFiles(room, func(name string, data []byte) {
 			checked[room]++
-			checkImports(t, root, name, rooms[:at])
-			return nil
+			checkImports(t, name, data, rooms[:at])
 		})
 		if err != nil && !(room == "cmd" && os.IsNotExist(err)) {
 			t.Fatal(err)
@@ -43,12 +33,29 @@ func TestImportDirection(t *testing.T) {
 	}
 }
 
-func checkImports(t *testing.T, root fs.FS, name string, forbidden []string) {
+// goFiles reads the Go files of a room, tests included, test data aside.
+func goFiles(room string, use func(name string, data []byte)) error {
+	root := os.DirFS("..")
+	return fs.WalkDir(root, room, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && e.Name() == "testdata":
+			return fs.SkipDir
+		case e.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		data, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		use(name, data)
+		return nil
+	})
+}
+
+func checkImports(t *testing.T, name string, data []byte, forbidden []string) {
 	t.Helper()
-	data, err := fs.ReadFile(root, name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	file, err := parser.ParseFile(token.NewFileSet(), name, data, parser.ImportsOnly)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)

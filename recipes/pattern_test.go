@@ -4,9 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -70,27 +67,16 @@ func TestPattern(t *testing.T) {
 // eachFile parses the module's own files, tests aside.
 func eachFile(t *testing.T, use func(name string, file *ast.File)) {
 	t.Helper()
-	root := os.DirFS("..")
 	for _, room := range rooms {
-		err := fs.WalkDir(root, room, func(name string, e fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case e.IsDir() && e.Name() == "testdata":
-				return fs.SkipDir
-			case e.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
-				return nil
-			}
-			data, err := fs.ReadFile(root, name)
-			if err != nil {
-				return err
+		err := goFiles(room, func(name string, data []byte) {
+			if strings.HasSuffix(name, "_test.go") {
+				return
 			}
 			file, err := parser.ParseFile(token.NewFileSet(), name, data, 0)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
 			use(name, file)
-			return nil
 		})
 		if err != nil {
 			t.Fatal(err)

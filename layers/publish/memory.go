@@ -51,6 +51,9 @@ var errUnlike = errors.New("what is signed is not what was remembered")
 // is remembered: without a memory, with a signer whose signatures never
 // repeat, or of a predicate that has no key.
 func (p *publication) memoryKey(m Manifest, attestations []Attestation) string {
+	if p.options.Memory == nil {
+		return ""
+	}
 	var public []byte // of nobody: nothing is signed
 	if p.options.Signer != nil {
 		signer, ok := p.options.Signer.(interface{ Public() crypto.PublicKey })
@@ -61,9 +64,6 @@ func (p *publication) memoryKey(m Manifest, attestations []Attestation) string {
 		if public, err = x509.MarshalPKIXPublicKey(signer.Public()); err != nil {
 			return ""
 		}
-	}
-	if p.options.Memory == nil {
-		return ""
 	}
 	parts := []string{"1", p.repo.Name(), m.MediaType, m.Digest().String(), string(p.options.Format), string(public)}
 	for _, a := range attestations {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
 // Early reads an artefact while it is downloaded. content blocks until more of
@@ -39,13 +40,13 @@ func (p *partial) follow(ctx context.Context, read func(context.Context, io.Read
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	f := &follower{growing: &growing{ctx: ctx, file: file, size: p.size}, stop: stop, done: make(chan struct{})}
+	f := &follower{growing: &growing{file: file, size: p.size}, stop: stop, done: make(chan struct{})}
 	f.growing.more = sync.NewCond(&f.growing.mu)
 	p.growing = f.growing
 	go func() {
 		defer close(f.done)
 		defer file.Close()
-		f.keep = read(ctx, f.growing)
+		f.keep = read(ctx, interrupt.Reader(ctx, f.growing))
 	}()
 	return f, nil
 }
@@ -74,7 +75,6 @@ func (f *follower) close() {
 
 // growing is a file that is read while it is written.
 type growing struct {
-	ctx  context.Context
 	file *os.File
 	at   int64 // the reader's own
 
@@ -132,9 +132,6 @@ func (g *growing) left() (int64, error) {
 }
 
 func (g *growing) Read(p []byte) (int, error) {
-	if err := g.ctx.Err(); err != nil {
-		return 0, err
-	}
 	left, err := g.left()
 	if err != nil {
 		return 0, err
