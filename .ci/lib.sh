@@ -13,7 +13,7 @@ PATH="$BIN:$PATH"
 export PATH
 cd "$ROOT" || exit 1
 
-PASSED=0 FAILED=0
+PASSED=0 FAILED=0 BESIDE=()
 FIGURES=$WORK/figures
 : >"$FIGURES"
 rm -f "$FIGURES".*
@@ -24,7 +24,7 @@ STARTED=$(date +%s)
 # stage NAME COMMAND...: runs a command (a function as a rule) in a subshell
 # that stops at its first error. What it prints is shown when it ends.
 stage() {
-  local name=$1 from to rc log=$WORK/stage.log TIMEFORMAT='%U %S' cpu
+  local name=$1 from rc log=$WORK/stage.log TIMEFORMAT='%U %S'
   shift
   printf '\n=== %s\n' "$name"
   from=$(date +%s)
@@ -33,20 +33,59 @@ stage() {
   { time { (
     set -e
     "$@"
-  ) >"$log" 2>&1; }; } 2>"$WORK/stage.time"
+  ) >"$log" 2>&1; }; } 2>"$log.time"
   rc=$?
-  to=$(date +%s)
+  ended "$name" "$rc" $(($(date +%s) - from)) "$log"
+}
+
+# ended NAME STATUS SECONDS LOG shows a stage that has ended, and counts it.
+# LOG.time has its processor time.
+ended() {
+  local name=$1 rc=$2 took=$3 log=$4 cpu said=passed
   cat "$log"
-  cpu=$(awk 'END { printf "%d", $1 + $2 }' "$WORK/stage.time")
+  cpu=$(awk 'END { printf "%d", $1 + $2 }' "$log.time")
   if [ "$rc" -eq 0 ]; then
     PASSED=$((PASSED + 1))
-    printf -- '--- passed: %s (%d.%d min)\n' "$name" $(((to - from) / 60)) $((((to - from) % 60) / 6))
   else
     FAILED=$((FAILED + 1))
-    printf -- '--- FAILED: %s (status %d, %d.%d min)\n' "$name" "$rc" $(((to - from) / 60)) $((((to - from) % 60) / 6))
+    said="FAILED, status $rc"
+    { printf -- '--- %s\n' "$name" && tail -n 30 "$log"; } >>"$FIGURES.failed"
   fi
-  printf '%-58s %4d s  %4d s of processor time  %3d GB free  %s\n' "$name" $((to - from)) "$cpu" "$(free_disk)" "$([ "$rc" -eq 0 ] && echo ok || echo FAILED)" >>"$FIGURES.stages"
-  [ "$rc" -eq 0 ] || { printf -- '--- %s\n' "$name" && tail -n 30 "$log"; } >>"$FIGURES.failed"
+  printf -- '--- %s: %s (%d.%d min)\n' "$said" "$name" $((took / 60)) $(((took % 60) / 6))
+  printf '%-58s %4d s  %4d s of processor time  %3d GB free  %s\n' "$name" "$took" "$cpu" "$(free_disk)" "$([ "$rc" -eq 0 ] && echo ok || echo FAILED)" >>"$FIGURES.stages"
+}
+
+# beside NAME COMMAND...: a stage that runs while the ones after it do, with
+# the processor time that they leave: containers that start and servers that
+# are waited for leave half of it. It has a session of its own, since Linux
+# shares the processors out by sessions first (sched(7), autogroups).
+# Stages that are measured come after `gather`.
+beside() {
+  local log=$WORK/beside.${#BESIDE[@]}
+  printf '\n=== %s: begins, beside the following\n' "$1"
+  export ROOT WORK BIN FIGURES
+  # shellcheck disable=SC2016 # expanded by the new shell
+  setsid nice -n 19 bash -c "set -uo pipefail; $(declare -f)"'
+    echo 19 2>/dev/null >/proc/self/autogroup || true
+    log=$1 from=$(date +%s) TIMEFORMAT="%U %S"
+    shift 2
+    { time { ( set -e; "$@" ) >"$log" 2>&1; }; } 2>"$log.time"
+    echo "$? $(($(date +%s) - from))" >"$log.ended"
+  ' -- "$log" "$@" &
+  BESIDE+=("$! $1")
+}
+
+# gather waits for the stages that run beside others, and counts them.
+gather() {
+  local i rc took
+  for i in "${!BESIDE[@]}"; do
+    printf '\n=== %s: its end\n' "${BESIDE[i]#* }"
+    wait "${BESIDE[i]%% *}"
+    rc=1 took=0
+    [ ! -e "$WORK/beside.$i.ended" ] || read -r rc took <"$WORK/beside.$i.ended"
+    ended "${BESIDE[i]#* }" "$rc" "$took" "$WORK/beside.$i"
+  done
+  BESIDE=()
 }
 
 # by_twos COMMAND...: runs a command for each line of standard input, with the
@@ -91,6 +130,8 @@ finish() {
 
 # tidy takes away what was made, also when the run was ended from outside.
 tidy() {
+  local one
+  for one in "${BESIDE[@]}"; do kill -- "-${one%% *}" 2>/dev/null; done
   if [ -z "${SHUDL_CI_KEEP:-}" ] && [ -z "${SHUDL_CI_WORK:-}" ]; then
     chmod -R u+w "$WORK" 2>/dev/null
     rm -rf "$WORK"

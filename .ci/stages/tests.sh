@@ -6,8 +6,14 @@ unit_tests() {
   env -u SHUDL_TEST_FULL go test ./...
 }
 
+# race_tests may have little of the processors, and so much time.
 race_tests() {
-  CGO_ENABLED=1 env -u SHUDL_TEST_FULL go test -race ./...
+  CGO_ENABLED=1 env -u SHUDL_TEST_FULL go test -race -timeout 90m ./...
+}
+
+race_then_fuzz() {
+  race_tests
+  fuzz_tests
 }
 
 network_tests() {
