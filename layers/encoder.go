@@ -20,7 +20,7 @@ import (
 // size of writes or on assembly code.
 
 // encode compresses one chunk as a gzip member or zstd frame of its own.
-func encode(dst *bytes.Buffer, src []byte, c Compression, cheap bool) error {
+func encode(dst io.Writer, src []byte, c Compression, cheap bool) error {
 	w, err := encoder(dst, c, cheap)
 	if err != nil {
 		return err

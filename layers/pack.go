@@ -1,7 +1,6 @@
 package layers
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +14,8 @@ import (
 )
 
 // maxSlots bounds the chunks in memory, whatever the number of processors:
-// each is chunkSize of input and as much of output as that comes to.
+// each is chunkSize of input and, while others are before it, as much of output
+// as that comes to.
 const maxSlots = 10
 
 // Pool bounds what all layers that are packed at the same time may use:
@@ -23,6 +23,7 @@ const maxSlots = 10
 type Pool struct {
 	processors chan struct{}
 	slots      chan *slot
+	blocks     chan []byte // spare ones
 }
 
 // slot is the memory of one large chunk, or of several small ones, so that a
@@ -30,29 +31,27 @@ type Pool struct {
 // comes behind it is written after it, and holds its memory until then.
 type slot struct {
 	in    []byte
-	out   bytes.Buffer // of a chunk that fills it; smaller ones have their own
 	users atomic.Int32 // who fills it, and the chunks in it
 	own   bool         // not one of the pool
 }
 
-// chunk is one piece on its way: ready is closed when out is complete.
+// chunk is one piece on its way.
 type chunk struct {
 	member string
 	slot   *slot
 	in     []byte // of the slot
-	out    *bytes.Buffer
-	ready  chan struct{}
+	out    *output
 }
 
 // compress fills out with what in is compressed to: the piece of an earlier
 // layer, where there is one and it is that.
 func (c *chunk) compress(piece *io.SectionReader, as Compression, cheap bool) error {
-	if piece != nil && c.take(piece, as) == nil {
+	if piece != nil && c.out.take(piece, c.in, as) == nil {
 		return nil
 	}
-	c.out.Reset()
-	c.out.Grow(room(len(c.in), cheap))
-	return encode(c.out, c.in, as, cheap)
+	err := encode(c.out, c.in, as, cheap)
+	c.out.flush()
+	return err
 }
 
 // clear makes a slot ready; its memory is taken at first use.
@@ -61,7 +60,6 @@ func (s *slot) clear() {
 		s.in = make([]byte, 0, chunkSize)
 	}
 	s.in = s.in[:0]
-	s.out.Reset()
 	s.users.Store(1)
 }
 
@@ -72,24 +70,15 @@ func (p *Pool) leave(s *slot) {
 	}
 }
 
-// room is what a chunk may come to: half of it, but all of it and a little
-// more where it is compressed already.
-func room(size int, cheap bool) int {
-	if cheap {
-		return size + size/128 + 128
-	}
-	return size / 2
-}
-
 // NewPool lets jobs chunks be compressed at a time; 0 means as many as there
-// are processors. One chunk more is filled meanwhile. Memory is 12 to 16 MiB
-// for each of ten chunks at most, 24 where a chunk turns out not to compress.
+// are processors. One chunk more is filled meanwhile. Memory is 8 to 16 MiB for
+// each of ten chunks at most.
 func NewPool(jobs int) *Pool {
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	slots := min(jobs+1, maxSlots)
-	p := &Pool{processors: make(chan struct{}, min(jobs, slots)), slots: make(chan *slot, slots)}
+	p := &Pool{processors: make(chan struct{}, min(jobs, slots)), slots: make(chan *slot, slots), blocks: make(chan []byte, spareBlocks)}
 	for range slots {
 		p.slots <- &slot{}
 	}
@@ -244,16 +233,14 @@ func (c *chunker) cut() {
 	if c.slot == nil || c.start == len(c.slot.in) {
 		return
 	}
-	next := &chunk{member: c.member, slot: c.slot, in: c.slot.in[c.start:], out: new(bytes.Buffer), ready: make(chan struct{})}
-	if c.start == 0 {
-		next.out = &c.slot.out
-	}
+	next := &chunk{member: c.member, slot: c.slot, in: c.slot.in[c.start:]}
+	next.out = newOutput(c.pool, len(next.in))
 	c.start = len(c.slot.in)
 	c.slot.users.Add(1)
 	c.queue <- next
 	piece, cheap := c.taken.next(), c.cheap
 	go func() {
-		defer close(next.ready)
+		defer close(next.out.blocks)
 		c.pool.processors <- struct{}{}
 		defer func() { <-c.pool.processors }()
 		if c.ctx.Err() != nil {
@@ -272,17 +259,14 @@ func (c *chunker) drain(out io.Writer) {
 	var at int64
 	for next := range c.queue {
 		c.diff.Write(next.in)
-		<-next.ready
-		if c.ctx.Err() == nil {
-			n, err := out.Write(next.out.Bytes())
-			if err != nil {
-				c.cancel(err)
-			}
-			if next.member != "" {
-				c.known.note(next.member, at, int64(n))
-			}
-			at += int64(n)
+		n, err := next.out.writeTo(out, func() bool { return c.ctx.Err() != nil })
+		if err != nil {
+			c.cancel(err)
 		}
+		if next.member != "" {
+			c.known.note(next.member, at, n)
+		}
+		at += n
 		c.pool.leave(next.slot)
 	}
 }

@@ -1,7 +1,6 @@
 package layers
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -100,7 +99,7 @@ func (r *reuse) recorded(key string) (p place, ok bool) {
 		return place{}, false
 	}
 	for _, n := range p.Pieces {
-		if n <= 0 || n > int64(room(chunkSize, true)) {
+		if n <= 0 || n > int64(room(chunkSize)) {
 			return place{}, false
 		}
 	}
@@ -140,47 +139,6 @@ func (t *taken) next() *io.SectionReader {
 	piece := io.NewSectionReader(t.blob, t.left.Offset, n)
 	t.left.Offset, t.left.Pieces = t.left.Offset+n, t.left.Pieces[1:]
 	return piece
-}
-
-// errOther says that a piece is not the chunk that it should be.
-var errOther = errors.New("other bytes than those of the chunk")
-
-// take fills a chunk's output with the piece of an earlier layer, if it is what
-// the chunk's input is compressed to.
-func (c *chunk) take(piece *io.SectionReader, as Compression) error {
-	c.out.Reset()
-	c.out.Grow(int(piece.Size()) + bytes.MinRead)
-	n, err := c.out.ReadFrom(piece)
-	if err != nil {
-		return err
-	}
-	if n != piece.Size() {
-		return io.ErrUnexpectedEOF
-	}
-	z, err := Decompress(bytes.NewReader(c.out.Bytes()), as.MediaType())
-	if err != nil {
-		return err
-	}
-	defer z.Close()
-	rest := expected(c.in)
-	if _, err := io.Copy(&rest, z); err != nil {
-		return err
-	}
-	if len(rest) > 0 {
-		return errOther
-	}
-	return nil
-}
-
-// expected are bytes that are about to be written; others are an error.
-type expected []byte
-
-func (e *expected) Write(p []byte) (int, error) {
-	if !bytes.HasPrefix(*e, p) {
-		return 0, errOther
-	}
-	*e = (*e)[len(p):]
-	return len(p), nil
 }
 
 // note remembers that the next piece of a member lies at an offset of the blob
