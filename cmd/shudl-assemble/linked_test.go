@@ -29,6 +29,7 @@ func TestLinked(t *testing.T) {
 		"github.com/sigstore/cosign/v2/cmd":           "cosign's own command; pkg/cosign does the work",
 		"github.com/sigstore/cosign/v2/pkg/signature": "brings the key services of four clouds and a Kubernetes client",
 		"github.com/google/ko/pkg/commands":           "ko's own command; pkg/build does the work",
+		"github.com/anchore/syft/syft/pkg/cataloger":  "brings 500 packages, go-getter and the clouds' clients among them",
 		"k8s.io/client-go":                            "manifests need k8s.io/api alone",
 	} {
 		for _, p := range linked {

@@ -89,7 +89,7 @@ func TestDefaultMirrors(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	m, err := fetch.Discover(t.Context(), fetch.DiscoverOptions{
-		Defaults: defaultMirrors(), Root: t.TempDir(), Home: t.TempDir(), Getenv: func(string) string { return "" },
+		Defaults: defaultMirrors(t.Context()), Root: t.TempDir(), Home: t.TempDir(), Getenv: func(string) string { return "" },
 	})
 	if err != nil {
 		t.Fatal(err)

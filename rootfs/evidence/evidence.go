@@ -21,7 +21,7 @@ import (
 
 // Format changes whenever the same file would be read differently; whoever
 // keeps what follows from evidence keeps it with that.
-const Format = "2"
+const Format = "3"
 
 // recordKind is the kind of the store's records from files to facts.
 const recordKind = "evidence"

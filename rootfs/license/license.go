@@ -7,20 +7,26 @@ package license
 import (
 	"strings"
 
+	"github.com/anchore/syft/syft/license"
+
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // FromName turns the name or the address of a licence into an SPDX id, or ""
-// where it is none of those known.
+// where it is none of those known. What is an id, an expression or an address
+// by SPDX's own list is read as syft reads it.
 func FromName(s string) string {
-	s = plain(s)
-	if s == "" {
+	name := plain(s)
+	if name == "" {
 		return ""
 	}
 	for _, r := range byName {
-		if r.match.MatchString(s) {
+		if r.match.MatchString(name) {
 			return r.id
 		}
+	}
+	if e, err := license.ParseExpression(strings.TrimSpace(s)); err == nil {
+		return e
 	}
 	return ""
 }

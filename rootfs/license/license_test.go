@@ -21,11 +21,16 @@ func TestFromName(t *testing.T) {
 		"Mozilla Public License 2.0":                    "MPL-2.0",
 		"Python Software Foundation License":            "PSF-2.0",
 		"ISC License (ISCL)":                            "ISC",
-		"BSD License":                                   "", // which one is not said
-		"Apache Software License":                       "",
-		"Proprietary":                                   "",
-		"":                                              "",
-		"permit everything":                             "",
+		// What SPDX's list has, by address, by id and in expressions.
+		"http://www.opensource.org/licenses/BSD-3-Clause": "BSD-3-Clause",
+		"https://opensource.org/licenses/CDDL-1.0":        "CDDL-1.0",
+		"bsl-1.0":                    "BSL-1.0",
+		"EUPL-1.2 OR LicenseRef-own": "EUPL-1.2 OR LicenseRef-own",
+		"BSD License":                "", // which one is not said
+		"Apache Software License":    "",
+		"Proprietary":                "",
+		"":                           "",
+		"permit everything":          "",
 	} {
 		if got := FromName(name); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
