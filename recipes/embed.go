@@ -68,7 +68,8 @@ func OpenLock(dir string, d Distro) (*Lock, error) {
 	defer file.Close()
 	l, err := ReadLock(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w: take it from version control again, or remove it and `shudl-assemble lock --distro %s` writes a new one",
+			name, err, d)
 	}
 	if l.Distro != d {
 		return nil, fmt.Errorf("%s: it is the lock of %s, not of %s", name, l.Distro, d)

@@ -199,7 +199,7 @@ func (l *linker) parent(e expanded) (expanded, bool) {
 	if streamed {
 		l.add(e.pos, "from", "image %s has no stream %q for %s", ref.Name, ref.Stream, e.Distro)
 	} else {
-		l.add(e.pos, "from", "there is no image %s for %s", ref.Name, e.Distro)
+		l.add(e.pos, "from", "there is no image %s for %s: make one, or name in distros those that have it", ref.Name, e.Distro)
 	}
 	return expanded{}, false
 }

@@ -50,7 +50,7 @@ func ReadLock(r io.Reader) (*Lock, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	if line := firstDifference(data, again.Bytes()); line > 0 {
-		return nil, fmt.Errorf("lock, line %d: not as it is written (duplicate or misplaced key, order, spaces): resolve it again with lock --refresh", line)
+		return nil, fmt.Errorf("lock, line %d: not as it is written (duplicate or misplaced key, order, spaces)", line)
 	}
 	return l, nil
 }

@@ -45,7 +45,7 @@ func TestMistakes(t *testing.T) {
 		{"bad name", strings.Replace(head, "name: x", "name: ../x", 1), "x/recipe.yaml:1:7: name: bad image name"},
 		{"no version", "name: x\nsummary: s\nfrom: base\n", "x/recipe.yaml:1:1: version: want exactly one of"},
 		{"both versions", head + "version-of: release\n", "x/recipe.yaml:1:1: version: want exactly one of"},
-		{"missing parent", strings.Replace(head, "from: base", "from: nowhere", 1), "x/recipe.yaml:3:7: from: there is no image nowhere for alpine"},
+		{"missing parent", strings.Replace(head, "from: base", "from: nowhere", 1), "x/recipe.yaml:3:7: from: there is no image nowhere for alpine: make one, or name in distros those that have it"},
 		{"missing stream", strings.Replace(head, "from: base", "from: base:9", 1), "x/recipe.yaml:3:7: from: image base-alpine has no stream \"9\" for alpine"},
 		{"cycle", strings.Replace(head, "from: base", "from: x", 1), "x/recipe.yaml:3:7: from: image x is built on itself"},
 		{"parent of one distro", strings.Replace(head, "from: base", "from: base-debian", 1), "x/recipe.yaml:3:7: from: there is no image base-debian for alpine"},

@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagError(err)) })
 	root.PersistentFlags().StringVar(&a.progressMode, "progress", "auto", "how work is shown on standard error: auto, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.cache, "cache", "", "`DIR` of the content store (default: shudl-assemble in the user's cache folder)")
 	root.AddCommand(a.push(), a.build(), a.plan(), a.lock(), a.fetch(), a.resolve(), a.verify(), a.sbom(), a.copy(), a.test(),
@@ -101,18 +101,44 @@ func fromEnvironment(cmd *cobra.Command) error {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, fmt.Errorf("%s: %w", name, flagError(err)))
 		}
 	})
 	return usage(errors.Join(errs...))
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// flagError says of a value that a flag does not take what it is for, in
+// place of the words of the parser.
+func flagError(err error) error {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err
+	}
+	_, meaning := pflag.UnquoteUsage(value.GetFlag())
+	if value.GetFlag().Value.Type() == "bool" {
+		meaning = "it is true or false"
+	}
+	return fmt.Errorf("--%s %s: %s", value.GetFlag().Name, value.GetValue(), meaning)
+}
+
+// usageArgs makes a wrong number of arguments a usage error that shows the
+// right one.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		err := check(cmd, args)
-		if err != nil && len(args) == 0 {
-			err = fmt.Errorf("%s: %w", cmd.CommandPath(), err)
+		if err == nil {
+			return nil
+		}
+		unknown := strings.HasPrefix(err.Error(), "unknown command") // cobra's word where none are taken
+		switch {
+		case unknown && !cmd.HasSubCommands():
+			return usage(fmt.Errorf("%s takes no arguments: leave out %q", cmd.CommandPath(), args[0]))
+		case !unknown:
+			return usage(fmt.Errorf("%s: %w", cmd.UseLine(), err))
+		}
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w: is it %s?", err, strings.Join(near, ", "))
 		}
 		return usage(err)
 	}

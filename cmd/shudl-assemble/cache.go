@@ -83,7 +83,7 @@ func (a *app) cacheGC() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().DurationVar(&o.MaxAge, "max-age", 30*24*time.Hour, "how long ago an object may have been used last")
+	cmd.Flags().DurationVar(&o.MaxAge, "max-age", 30*24*time.Hour, "how long ago an object may have been used last, as in 72h")
 	cmd.Flags().Int64Var(&maxSize, "max-size", 0, "how much may stay, in MB; the longest unused goes first (default: no limit)")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only say what would go")
 	return cmd

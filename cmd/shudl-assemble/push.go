@@ -53,7 +53,7 @@ func (a *app) push() *cobra.Command {
 	f.sign.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.from, "from", "", "`oci:DIR` that build wrote, in a job without a key: everything in it is checked and hashed, nothing fetched, unpacked or built")
 	cmd.Flags().BoolVar(&f.test, "test", false, "hold each image to its contract before its tag moves, as test does, and attach the signed result")
-	cmd.Flags().BoolVar(&f.recheck, "recheck", false, "look at every tag, blob and signature, also where a push of the same was finished here within a day, after which a registry is asked two questions an image, and a folder's files are not opened")
+	cmd.Flags().BoolVar(&f.recheck, "recheck", false, "look at every tag, blob and signature; without it, for a day after the same push was finished here, a registry is asked two questions an image and no file of a folder is opened")
 	cmd.Flags().BoolVar(&f.merge, "merge", false, "keep the platforms that a tag has and this run does not build")
 	return cmd
 }

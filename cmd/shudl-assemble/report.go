@@ -38,13 +38,15 @@ func help(err error) []string {
 		}
 	case errors.Is(err, attest.ErrKeyRequired):
 		return []string{
-			"`cosign generate-key-pair` makes a key; give it by --key cosign.key and its password by COSIGN_PASSWORD",
+			"`cosign generate-key-pair` makes cosign.key for --key; COSIGN_PASSWORD gives its password",
 			"in CI, --keyless signs with the identity of the job",
 		}
 	case errors.Is(err, keyless.ErrIdentity):
 		return keyless.Ways()
 	case errors.Is(err, publish.ErrPermission) && !errors.Is(err, fs.ErrPermission): // a registry's, not a folder's
-		return []string{"log in with `docker login`, `podman login` or a credential helper; in GitHub Actions give the job `packages: write`"}
+		return []string{"log in with `docker login`, `podman login` or a credential helper; for ghcr.io GITHUB_TOKEN will do, in a job with `packages: write`"}
+	case errors.Is(err, publish.ErrPermission):
+		return []string{"name another folder, or one that this user may write in"}
 	case errors.As(err, &wrong):
 		return []string{"`shudl-assemble help` lists the commands, `shudl-assemble help COMMAND` their flags"}
 	}

@@ -209,7 +209,7 @@ func (a *app) copy() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().IntVar(&a.jobs, "jobs", 0, "how many blobs are copied at a time")
+	cmd.Flags().IntVar(&a.jobs, "jobs", 0, "how many blobs are copied at a time (default: 4)")
 	cmd.Flags().StringVar(&platform, "platform", "", "linux/amd64 or linux/arm64: of an index, only this one (default: all)")
 	return cmd
 }

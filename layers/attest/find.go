@@ -42,8 +42,8 @@ func FindKey(ctx context.Context, o KeyOptions) (*Key, error) {
 		return o.open(ctx, o.Path)
 	}
 	if !o.Local {
-		return nil, fmt.Errorf("%s: %w: the key made on first use signs only for oci: folders and loopback registries; "+
-			"name one with --key (`cosign generate-key-pair` makes it)", o.Destination, ErrKeyRequired)
+		return nil, fmt.Errorf("%s: %w: the key made on first use signs only for oci: folders and loopback registries; name one with --key",
+			o.Destination, ErrKeyRequired)
 	}
 	dir := o.Dir
 	if dir == "" {

@@ -29,8 +29,11 @@ func Published(from publish.Destination, store *fetch.Store) Source {
 		tags := image.Tags("version", "id")
 		reference := publish.Reference{Repository: repo, Image: image.Name, Tag: tags[2]}
 		manifest, err := reference.Manifest(ctx)
+		if errors.Is(err, publish.ErrNoTag) {
+			return Image{}, fmt.Errorf("%w: `shudl-assemble push %s --distro %s --to %s` makes it", err, image.Ref, image.Distro, from)
+		}
 		if err != nil {
-			return Image{}, fmt.Errorf("%w: `shudl-assemble push %s` makes it", err, image.Ref)
+			return Image{}, err
 		}
 		p := puller{repo: repo, store: store}
 		found, err := p.image(ctx, manifest, image.Platform)

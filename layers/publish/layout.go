@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -58,10 +60,16 @@ func (l *Layout) Check(_ context.Context, images []string) error {
 
 func layoutError(doing string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: %s: %w", ErrPermission, doing, err)
+		return denied{fmt.Errorf("%s: %w", doing, err)}
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
+
+// denied is ErrPermission where the system's own words say it already.
+type denied struct{ error }
+
+func (d denied) Is(target error) bool { return target == ErrPermission }
+func (d denied) Unwrap() error        { return d.error }
 
 // Repository is the layout of one image.
 func (l *Layout) Repository(image string) (Repository, error) {
@@ -108,7 +116,23 @@ func (r *layoutRepository) Resolve(_ context.Context, tag string) (ocispec.Descr
 			return d, nil
 		}
 	}
-	return ocispec.Descriptor{}, fmt.Errorf("%w: %s", ErrNoTag, r.Reference(tag))
+	return ocispec.Descriptor{}, fmt.Errorf("%w: %s%s", ErrNoTag, r.Reference(tag), tagsIn(index))
+}
+
+// tagsIn lists the tags of images, for whoever asked for one that is not
+// there; it is empty where there is none.
+func tagsIn(index ocispec.Index) string {
+	var tags []string
+	for _, d := range index.Manifests {
+		if tag := d.Annotations[ocispec.AnnotationRefName]; tag != "" && !strings.HasPrefix(tag, "sha256-") {
+			tags = append(tags, tag)
+		}
+	}
+	if len(tags) == 0 {
+		return ""
+	}
+	slices.Sort(tags)
+	return ": there are " + strings.Join(tags, ", ")
 }
 
 // maxManifest is the largest manifest that is read, in bytes.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -288,4 +289,37 @@ func TestOtherToolsReadLayouts(t *testing.T) {
 	t.Run("oci-image-tool", func(t *testing.T) {
 		run(t, tool(t, "oci-image-tool"), "validate", "--type", "image", "--ref", "name=17.12", one)
 	})
+}
+
+func TestLayoutNamesTheTagsThatItHas(t *testing.T) {
+	dest := destination(t, "oci:"+t.TempDir())
+	release := postgresql().release(t, t.TempDir())
+	mustPublish(t, dest, release, publish.Options{Signer: testKey(t)})
+	repo, _ := dest.Repository("postgresql")
+	tags := slices.Sorted(slices.Values(release.Tags))
+	want := "no such tag: " + repo.Reference("nosuch") + ": there are " + strings.Join(tags, ", ")
+	if _, err := repo.Resolve(t.Context(), "nosuch"); !errors.Is(err, publish.ErrNoTag) || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	none, _ := dest.Repository("minio")
+	want = "no such tag: " + none.Reference("nosuch")
+	if _, err := none.Resolve(t.Context(), "nosuch"); err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+func TestLayoutInAFolderOfOthers(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write anywhere")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	for _, place := range []string{dir, filepath.Join(dir, "images")} {
+		err := destination(t, "oci:"+place).Check(t.Context(), []string{"postgresql"})
+		if !errors.Is(err, publish.ErrPermission) || !errors.Is(err, fs.ErrPermission) || strings.Count(err.Error(), "permission denied") != 1 {
+			t.Errorf("%s: error %v, want ErrPermission, said once", place, err)
+		}
+	}
 }

@@ -131,7 +131,7 @@ func Loopback(registry string) bool {
 // empty: 127.0.0.1:5000.
 func parsePrefix(s string) (name.Registry, string, error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(s, "/"), "/")
-	if !strings.ContainsAny(host, ".:") && host != "localhost" || strings.Contains(s, "://") {
+	if !strings.ContainsAny(host, ".:") && host != "localhost" || strings.HasPrefix(host, ".") || strings.Contains(s, "://") {
 		return name.Registry{}, "", fmt.Errorf("%w: %q: want a registry's host name first, as in ghcr.io/org/repo, or oci:DIR", ErrUsage, s)
 	}
 	registry, err := name.NewRegistry(host, name.StrictValidation)

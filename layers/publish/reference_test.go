@@ -57,7 +57,7 @@ func TestParseDestination(t *testing.T) {
 			t.Errorf("%s: %s, local %t", in, dest, dest.Local())
 		}
 	}
-	for _, in := range []string{"", "oci:", "org/repo", "ghcr.io/UPPER", "https://ghcr.io/org", "ghcr.io/a b"} {
+	for _, in := range []string{"", "oci:", "org/repo", "ghcr.io/UPPER", "https://ghcr.io/org", "ghcr.io/a b", "./dir", "../dir", "."} {
 		if _, err := publish.ParseDestination(in, quick()); !errors.Is(err, publish.ErrUsage) {
 			t.Errorf("%q: error %v, want ErrUsage", in, err)
 		}

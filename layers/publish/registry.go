@@ -130,8 +130,7 @@ func (r *Registry) Repository(image string) (Repository, error) {
 func registryError(doing string, err error) error {
 	var status *transport.Error
 	if errors.As(err, &status) && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden) {
-		return fmt.Errorf("%w: %s: %w: log in with `docker login` or `podman login`, or set GITHUB_TOKEN for ghcr.io",
-			ErrPermission, doing, err)
+		return fmt.Errorf("%w: %s: %w", ErrPermission, doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
