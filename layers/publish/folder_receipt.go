@@ -111,7 +111,7 @@ func (p *publication) unchangedFolder(ctx context.Context, folder *layoutReposit
 		return r, false
 	}
 	index, _, err := folder.readIndex()
-	if err != nil || !r.names(index) {
+	if _, there := folder.layoutFile(); err != nil || !there || !r.names(index) {
 		return r, false
 	}
 	for d, mark := range r.Files {

@@ -292,3 +292,62 @@ func (m older) Record(kind, key string) ([]byte, bool) {
 	data, err := json.Marshal(receipt)
 	return data, err == nil
 }
+
+// TestFolderReceiptHoldsKeptPlatforms takes away the manifest of a platform that
+// a push with Merge keeps.
+func TestFolderReceiptHoldsKeptPlatforms(t *testing.T) {
+	dir, store := t.TempDir(), t.TempDir()
+	o := publish.Options{Signer: testKey(t), Memory: memory(t), Merge: true}
+	kept := withKeys(postgresql().release(t, store, recipes.LinuxARM64))
+	mustPublish(t, destination(t, "oci:"+dir), kept, o)
+	ours := withKeys(postgresql().release(t, store))
+	mustPublish(t, destination(t, "oci:"+dir), ours, o)
+	if _, unchanged := push(t, "oci:"+dir, ours, o); !unchanged {
+		t.Fatal("nothing changed: looked at")
+	}
+	manifest := publish.Manifest{Raw: kept.Images[0].Manifest}.Digest()
+	if err := os.Remove(filepath.Join(dir, "postgresql", "blobs", "sha256", manifest.Encoded())); err != nil {
+		t.Fatal(err)
+	}
+	if _, unchanged := publish.Unchanged(t.Context(), destination(t, "oci:"+dir), ours, o); unchanged {
+		t.Error("the index names a manifest that is gone: not found out")
+	}
+}
+
+// TestLayoutFileIsRepaired: without its oci-layout a folder is no layout to
+// other tools.
+func TestLayoutFileIsRepaired(t *testing.T) {
+	dir, r, o := inFolder(t, attest.Dual, true)
+	path := filepath.Join(dir, "postgresql", ocispec.ImageLayoutFile)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, unchanged := push(t, "oci:"+dir, r, o); unchanged {
+		t.Error("oci-layout is gone: not found out")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("not repaired: %v", err)
+	}
+}
+
+// TestRecheckReadsBlobs: asked to look at everything, a push finds a blob with
+// other bytes of the same size and time.
+func TestRecheckReadsBlobs(t *testing.T) {
+	dir, r, o := inFolder(t, attest.Dual, true)
+	o.Recheck = true
+	for _, blob := range r.Images[0].Blobs {
+		path := filepath.Join(dir, "postgresql", "blobs", "sha256", blob.Digest.Encoded())
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A file of its own: the layout's may be the store's, by a hard link.
+		if err := errors.Join(os.Remove(path), os.WriteFile(path, append([]byte{content[0] ^ 1}, content[1:]...), 0o444)); err != nil {
+			t.Fatal(err)
+		}
+		push(t, "oci:"+dir, r, o)
+		if now, err := os.ReadFile(path); err != nil || string(now) != string(content) {
+			t.Errorf("%s is not repaired: %v", blob.MediaType, err)
+		}
+	}
+}

@@ -255,8 +255,11 @@ func (r *layoutRepository) Has(_ context.Context, d ocispec.Descriptor) (bool, e
 }
 
 // ReadBack hashes every file that this process has not hashed, and writes
-// one anew whose bytes are wrong.
+// one anew whose bytes are wrong, and oci-layout where it is missing.
 func (r *layoutRepository) ReadBack(ctx context.Context, manifests []Manifest, blobs []Blob) error {
+	if err := r.writeLayoutFile(); err != nil {
+		return fmt.Errorf("%w: %w", ErrReadBack, err)
+	}
 	for _, m := range manifests {
 		if _, err := r.Manifest(ctx, m.Digest()); err != nil {
 			return fmt.Errorf("%w: %w", ErrReadBack, err)

@@ -127,9 +127,16 @@ func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)
 	return nil
 }
 
+// layoutFile is the file that says what the folder is, and whether it is there.
+func (r *layoutRepository) layoutFile() (path string, there bool) {
+	path = filepath.Join(r.dir, ocispec.ImageLayoutFile)
+	_, err := os.Stat(path)
+	return path, err == nil
+}
+
 func (r *layoutRepository) writeLayoutFile() error {
-	path := filepath.Join(r.dir, ocispec.ImageLayoutFile)
-	if _, err := os.Stat(path); err == nil {
+	path, there := r.layoutFile()
+	if there {
 		return nil
 	}
 	raw, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})

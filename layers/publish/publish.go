@@ -218,7 +218,7 @@ func (p *publication) once(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	if len(p.result.Moved) > 0 {
-		if err := p.repo.Swap(ctx, top, p.result.Moved, p.current); err != nil {
+		if err := p.swap(ctx, top); err != nil {
 			return Result{}, err
 		}
 	}
@@ -280,8 +280,8 @@ func (p *publication) blobs(ctx context.Context, blobs []Blob) error {
 			p.result.Blobs++
 		}
 		// With a tag that does not move, what is there was read back when
-		// the tag came to be.
-		if missing[i] || len(p.result.Moved) > 0 && !p.wasServed(blob.Digest) {
+		// the tag came to be, and is only read again where that is asked for.
+		if missing[i] || p.options.Recheck || len(p.result.Moved) > 0 && !p.wasServed(blob.Digest) {
 			p.written.blobs = append(p.written.blobs, blob)
 		}
 	}

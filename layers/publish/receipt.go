@@ -193,9 +193,14 @@ func (p *publication) void() error {
 	if !p.inRegistry() || p.options.Memory == nil {
 		return nil
 	}
-	p.voided = rand.Text()
+	if p.voided == "" {
+		p.voided = rand.Text()
+	}
 	for _, tag := range p.release.Tags {
 		kept, ok := p.receipt(tag)
+		if ok && kept.Void == p.voided {
+			continue
+		}
 		ends := ok && kept.Key != ""
 		if !ends && p.receiptKey() == "" {
 			continue
@@ -207,9 +212,19 @@ func (p *publication) void() error {
 	return nil
 }
 
+// swap moves the tags. Another push with the same store may have come to its end
+// since this one began: its receipts end too.
+func (p *publication) swap(ctx context.Context, top Manifest) error {
+	if err := p.void(); err != nil {
+		return err
+	}
+	return p.repo.Swap(ctx, top, p.result.Moved, p.current)
+}
+
 // keepReceipt keeps the receipt of a push that is finished, and none where
 // somebody else moved one of its tags meanwhile, or may be about to: a push
-// with the same store that began later and has not come to its end.
+// with the same store that began later, or came to its tags later, and has not
+// come to its end.
 func (p *publication) keepReceipt(ctx context.Context) error {
 	key := p.receiptKey()
 	if key == "" {
@@ -218,16 +233,17 @@ func (p *publication) keepReceipt(ctx context.Context) error {
 	if folder, ok := p.repo.(*layoutRepository); ok {
 		return p.keepFolderReceipt(folder, key)
 	}
-	for _, tag := range p.release.Tags {
-		if last, _ := p.receipt(tag); last.Void != p.voided {
-			return nil
-		}
-	}
 	// Tags that moved were read back after the last of them was written.
 	if len(p.result.Moved) < len(p.release.Tags) {
 		named, err := p.resolve(ctx)
 		if err != nil || slices.ContainsFunc(named, func(d ocispec.Descriptor) bool { return d.Digest != p.result.Digest }) {
 			return ctx.Err()
+		}
+	}
+	// After all requests: whoever voids one from now on has yet to move a tag.
+	for _, tag := range p.release.Tags {
+		if last, _ := p.receipt(tag); last.Void != p.voided {
+			return nil
 		}
 	}
 	repo := p.repo.(*registryRepository)

@@ -110,3 +110,55 @@ func TestNoReceiptOverAnUnfinishedPush(t *testing.T) {
 		})
 	}
 }
+
+// TestNoReceiptBesideAnotherPush: one push of two with the same store finds
+// nothing to do, and the other moves a tag and stops there.
+func TestNoReceiptBesideAnotherPush(t *testing.T) {
+	for name, c := range map[string]struct {
+		first  string // the push within which the other begins and ends
+		method string
+		path   string
+		times  int32 // how often it asks for that before the other begins
+	}{
+		"it looked for the last time": {"ours", http.MethodGet, "/manifests/17.12", 2},
+		"it began and has ended":      {"theirs", http.MethodPost, "/blobs/uploads/", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := versions(t)
+			options := publish.Options{Signer: testKey(t), Memory: memory(t)}
+			proxy := passTo(&url.URL{Scheme: "http", Host: registries()["ggcr"](t)})
+			var armed atomic.Bool
+			var asked atomic.Int32
+			var address string
+			pushes := map[string]func() error{}
+			for who, r := range map[string]publish.Release{"ours": ours, "theirs": theirs} {
+				pushes[who] = func() error {
+					_, err := publish.Publish(t.Context(), destination(t, address+"/shudl"), r, options)
+					return err
+				}
+			}
+			second, errs := map[string]string{"ours": "theirs", "theirs": "ours"}[c.first], map[string]error{}
+			address = serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if armed.Load() && req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/latest") {
+					http.Error(w, "refused", http.StatusForbidden)
+					return
+				}
+				proxy.ServeHTTP(w, req)
+				if armed.Load() && req.Method == c.method && strings.HasSuffix(req.URL.Path, c.path) && asked.Add(1) == c.times {
+					errs[second] = pushes[second]() // before the answer goes out
+				}
+			}))
+			if err := pushes["ours"](); err != nil {
+				t.Fatal(err)
+			}
+			armed.Store(true)
+			errs[c.first] = pushes[c.first]()
+			if errs["ours"] != nil || errs["theirs"] == nil {
+				t.Fatalf("ours: %v, want none; theirs: %v, want that the last tag is refused", errs["ours"], errs["theirs"])
+			}
+			if _, unchanged := publish.Unchanged(t.Context(), destination(t, address+"/shudl"), ours, options); unchanged {
+				t.Error("a receipt says that 17.12 is unchanged, which the other push moved")
+			}
+		})
+	}
+}

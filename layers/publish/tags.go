@@ -208,6 +208,7 @@ func (p *publication) mergedIndex(ctx context.Context, ours, kept platforms) (Ma
 				return Manifest{}, err
 			}
 			raw[d.Digest] = m.Raw
+			p.stand(d.Digest)
 		}
 		var manifest ocispec.Manifest
 		if err := json.Unmarshal(raw[d.Digest], &manifest); err != nil {
