@@ -31,20 +31,10 @@ func withBody(req *http.Request, size int64, open func() (io.ReadCloser, error))
 	return nil
 }
 
-// sendable is a body that knows whether somebody had it.
+// sendable is a body that knows whether it was handed on.
 type sendable struct {
 	io.ReadCloser
 	used atomic.Bool
-}
-
-func (s *sendable) Read(p []byte) (int, error) {
-	s.used.Store(true)
-	return s.ReadCloser.Read(p)
-}
-
-func (s *sendable) Close() error {
-	s.used.Store(true)
-	return s.ReadCloser.Close()
 }
 
 // rewound begins the body of a request anew that is sent again. It stands
@@ -52,12 +42,12 @@ func (s *sendable) Close() error {
 type rewound struct{ inner http.RoundTripper }
 
 func (t rewound) RoundTrip(req *http.Request) (*http.Response, error) {
-	if body, ok := req.Body.(*sendable); ok && body.used.Load() {
+	if body, ok := req.Body.(*sendable); ok && body.used.Swap(true) {
 		anew, err := req.GetBody()
 		if err != nil {
 			return nil, err
 		}
-		// What sent it first may still be reading the old one.
+		// What sent it first may still be reading the old one, or yet close it.
 		req = req.WithContext(req.Context())
 		req.Body = anew
 	}

@@ -1,10 +1,12 @@
 package publish_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -93,4 +95,54 @@ func TestWritesAreSentAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// late is a transport that is turned away before it has read a body, and closes
+// this once the request is sent again, as http.RoundTripper allows.
+type late struct {
+	mu   sync.Mutex
+	left map[string]io.Closer // by path
+}
+
+func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodPut {
+		return http.DefaultTransport.RoundTrip(req)
+	}
+	l.mu.Lock()
+	left, again := l.left[req.URL.Path]
+	l.left[req.URL.Path] = req.Body
+	l.mu.Unlock()
+	if again {
+		left.Close()
+		return http.DefaultTransport.RoundTrip(req)
+	}
+	ask := req.Clone(req.Context())
+	ask.Body, ask.ContentLength = nil, 0
+	return http.DefaultTransport.RoundTrip(ask)
+}
+
+// TestBodyOfItsOwn: a write that is sent again has nothing in common with the
+// first, of which nobody knows when it is closed.
+func TestBodyOfItsOwn(t *testing.T) {
+	g := &gate{early: true, turned: map[string]bool{}, proxy: passTo(&url.URL{Scheme: "http", Host: registries()["ggcr"](t)})}
+	g.host = serve(t, g)
+	release := postgresql().release(t, t.TempDir())
+	for i, blob := range release.Images[0].Blobs {
+		if blob.File != nil {
+			release.Images[0].Blobs[i].Open = func(ctx context.Context) (io.ReadCloser, error) {
+				path, err := blob.File(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return os.Open(path) // which cannot be read once it is closed
+			}
+		}
+	}
+	o := quick()
+	o.Transport = &late{left: map[string]io.Closer{}}
+	dest, err := publish.ParseDestination(g.host+"/shudl", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPublish(t, dest, release, publish.Options{Signer: testKey(t)})
 }
