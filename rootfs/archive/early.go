@@ -13,8 +13,10 @@ import (
 // Early reads tar archives while they are downloaded, so that Expand need not:
 // the reading takes longer than the hashing that a download waits for, and on
 // another processor it costs no time. At most jobs are read at a time, and what
-// comes meanwhile is left to Expand, as is every fault: nothing is kept of an
-// archive whose digest is another, or that cannot be read.
+// comes meanwhile is left to Expand, as is every fault: no index is kept of an
+// archive whose digest is another, or that cannot be read. What a packed one of
+// another digest holds lies in the store as an object that nothing names, until
+// garbage collection.
 func Early(s *fetch.Store, jobs int) fetch.Early {
 	slots := make(chan struct{}, max(jobs, 1))
 	return func(ctx context.Context, a recipes.Artifact, content io.Reader) func() error {

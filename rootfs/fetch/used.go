@@ -44,7 +44,7 @@ func touch(path string, seen fs.FileInfo) fs.FileInfo {
 	if os.Chtimes(path, now, modified) != nil || !sure {
 		return seen
 	}
-	if after, err := os.Stat(path); err == nil && os.SameFile(seen, after) {
+	if after, err := os.Stat(path); err == nil && sameFile(seen, after) {
 		return after
 	}
 	return seen
