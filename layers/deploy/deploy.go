@@ -76,10 +76,11 @@ func (o *Options) complete() error {
 	if o.Secret == "" {
 		o.Secret = o.Name + "-credentials"
 	}
-	for _, n := range []struct{ flag, value string }{{"namespace", o.Namespace}, {"name", o.Name}} {
-		if !label.MatchString(n.value) {
-			return &OptionError{n.flag, fmt.Sprintf("%q is not a lower-case name of at most 40 letters, digits and hyphens that begins with a letter", n.value)}
-		}
+	if !label.MatchString(o.Name) {
+		return &OptionError{"name", fmt.Sprintf("%q is not a lower-case name of at most 40 letters, digits and hyphens that begins with a letter", o.Name)}
+	}
+	if !namespace.MatchString(o.Namespace) {
+		return &OptionError{"namespace", fmt.Sprintf("%q cannot be the name of a namespace", o.Namespace)}
 	}
 	if !subdomain(o.Secret) {
 		return &OptionError{"secret", fmt.Sprintf("%q cannot be the name of a Secret", o.Secret)}

@@ -230,6 +230,14 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("--%s: %v", flag, err)
 		}
 	}
+	// The user may not have chosen it, and Kubernetes takes it.
+	for _, name := range []string{"2026-analytics", strings.Repeat("n", 63)} {
+		o := o
+		o.Namespace = name
+		if _, err := Kubernetes(context.Background(), o); err != nil {
+			t.Errorf("--namespace %s: %v", name, err)
+		}
+	}
 	o.From, _ = publish.ParseDestination("oci:"+t.TempDir(), publish.RegistryOptions{})
 	if _, err := Kubernetes(context.Background(), o); err == nil || !strings.Contains(err.Error(), "shudl-assemble push patroni --distro debian --to oci:") {
 		t.Errorf("an image that is not published: %v", err)

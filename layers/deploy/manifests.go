@@ -165,7 +165,7 @@ func find(all []service, name string) service {
 // them: no password is ever written.
 func (o *Options) notes(keys []string) string {
 	var b strings.Builder
-	when, rest := "the namespace before they are applied", "kubectl delete -f leaves both, and the volumes. The label is for a namespace that holds nothing else: it refuses pods of others that ask for more."
+	when, rest := "the namespace before they are applied", "kubectl delete -f leaves both, and the volumes. "+o.left()+"The label is for a namespace that holds nothing else: it refuses pods of others that ask for more."
 	if o.CreateNamespace {
 		when, rest = "after they are applied", "The namespace is among them: kubectl delete -f deletes it, the Secret and the volumes."
 	}
@@ -173,11 +173,20 @@ func (o *Options) notes(keys []string) string {
 	if !o.CreateNamespace {
 		fmt.Fprintf(&b, "  kubectl create namespace %s && kubectl label namespace %[1]s pod-security.kubernetes.io/enforce=restricted\n", o.Namespace)
 	}
-	fmt.Fprintf(&b, "  kubectl -n %s create secret generic %s", o.Namespace, o.Secret)
-	for _, key := range keys {
-		fmt.Fprintf(&b, " --from-literal=%s=\"$(openssl rand -hex 24)\"", key)
-	}
-	b.WriteString("\n" + rest + " Where the Secret is there already, add the keys that it lacks by kubectl patch: " +
+	// A password among kubectl's arguments would stand in the list of processes.
+	fmt.Fprintf(&b, "  for key in %s; do echo \"$key=$(openssl rand -hex 24)\"; done | kubectl -n %s create secret generic %s --from-env-file=/dev/stdin\n",
+		strings.Join(keys, " "), o.Namespace, o.Secret)
+	b.WriteString(rest + " Where the Secret is there already, add the keys that it lacks by kubectl patch --patch-file: " +
 		"a password of PostgreSQL that is made anew does not change the server's.")
 	return b.String()
+}
+
+// left says what Patroni has made by itself and what that means for another
+// cluster of the name. Endpoints go with the Services of their names.
+func (o *Options) left() string {
+	if o.Stack != StackHA || o.Store != "configmaps" {
+		return ""
+	}
+	return fmt.Sprintf("It leaves Patroni's ConfigMaps, too: a cluster that is to begin anew waits for a leader as long as they are there. Then both go:\n"+
+		"  kubectl -n %s delete configmap,pvc -l application=patroni,cluster-name=%s\n", o.Namespace, o.Name)
 }

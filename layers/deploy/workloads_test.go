@@ -109,7 +109,7 @@ func (a applied) holdPod(t *testing.T, name string, pod corev1.PodTemplateSpec, 
 		known = append(known, v.Name)
 		if v.Secret != nil {
 			for _, item := range v.Secret.Items {
-				if !strings.Contains(notes, "--from-literal="+item.Key+"=") {
+				if !strings.Contains(notes, " "+item.Key) {
 					t.Errorf("%s: the notes do not make the key %s", name, item.Key)
 				}
 			}
