@@ -32,8 +32,10 @@ const deployStacks = "Stacks: standalone is one PostgreSQL with an exporter of i
 const deployClosed = "The network policies let every namespace read the metrics of the exporter (9187) and of Nessie (19121), which\n" +
 	"have ports of their own. --metrics-from opens Patroni's REST API (8008) and MinIO (9000) to one namespace more:\n" +
 	"there Patroni asks for a password for what changes the cluster, and MinIO for everything, for metrics too (mc\n" +
-	"admin prometheus generate). The ports of Trino and Spark ask nobody: what reads their metrics runs in the namespace. PostgreSQL\n" +
-	"(5432) of a lakehouse is open to Nessie and to the Job that makes the roles alone, not to other clients.\n\n"
+	"admin prometheus generate). The ports of Trino and Spark ask nobody: what reads their metrics runs in the namespace.\n" +
+	"In a lakehouse PostgreSQL (5432) is open to Nessie and to the Job that makes the roles alone, MinIO (9000) to Nessie,\n" +
+	"Trino, Spark and the Job that makes the bucket: another client of the catalog that reads data by itself needs a\n" +
+	"NetworkPolicy of yours beside these.\n\n"
 
 const deployRotation = "A password changes in the Secret (kubectl patch), then where it is kept. The Jobs roles and bucket give it to\n" +
 	"exporter, nessie and lake; one that has run is not run again by the same manifests until it is deleted:\n\n" +
