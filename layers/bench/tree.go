@@ -61,10 +61,13 @@ func writeTree(ctx context.Context, path string, size int64) error {
 		}
 		return ctx.Err()
 	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	return errors.Join(w.Close(), out.Close())
+	if err == nil && total == 0 {
+		err = errors.New("/usr/lib has no file to make the tree of")
+	}
+	return errors.Join(err, w.Close(), out.Close())
 }
 
 // files are the digests of the files of a tar stream, by path.
