@@ -27,12 +27,12 @@ import (
 // halfway has moved other tags and not the last, and then it is this machine,
 // where the receipt is void before the first tag moves, or another, which has
 // an unfinished push to repeat. A registry serves a manifest as long as a tag
-// names it, and keeps what the manifest names. What others take away by other
-// means than a push, an older tag or a blob, is found within ReceiptLife, or
-// at once with Options.Recheck; so is a signature that a push with another key
-// took out of cosign's tag because both read it at the same time, where the
-// format has bundles too, which are what is asked for then. Whatever is under
-// a tag meanwhile was whole and signed when it was tagged.
+// names it, and keeps what the manifest names. What others take away or move by
+// other means than a push, Copy among them, an older tag or a blob, is found
+// within ReceiptLife, or at once with Options.Recheck; so is a signature that a
+// push with another key took out of cosign's tag because both read it at the
+// same time, where the format has bundles too, which are what is asked for then.
+// Whatever is under a tag meanwhile was whole and signed when it was tagged.
 
 // receiptRecord is the kind of the records of receipts, by repository and tag.
 // Those of folders are others: see folderReceipt.
