@@ -37,7 +37,7 @@ const deployClosed = "The network policies let every namespace read the metrics 
 	"Trino, Spark and the Job that makes the bucket: another client of the catalog that reads data by itself needs a\n" +
 	"NetworkPolicy of yours beside these.\n\n"
 
-const deployRotation = "A password changes in the Secret (kubectl patch), then where it is kept. The Jobs roles and bucket give it to\n" +
+const deployRotation = "A password changes in the Secret (kubectl patch --patch-file), then where it is kept. The Jobs roles and bucket give it to\n" +
 	"exporter, nessie and lake; one that has run is not run again by the same manifests until it is deleted:\n\n" +
 	"  kubectl -n lakehouse delete job -l 'app.kubernetes.io/name in (roles, bucket)' && kubectl apply -f lakehouse.yaml\n\n" +
 	"The password of MinIO's administrator is taken over by a restart of its StatefulSet; those of PostgreSQL, and of\n" +

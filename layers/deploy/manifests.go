@@ -187,6 +187,6 @@ func (o *Options) left() string {
 	if o.Stack != StackHA || o.Store != "configmaps" {
 		return ""
 	}
-	return fmt.Sprintf("It leaves Patroni's ConfigMaps, too: a cluster that is to begin anew waits for a leader as long as they are there. Then both go:\n"+
+	return fmt.Sprintf("It leaves Patroni's ConfigMaps, too, and on fresh volumes members wait without end for the leader that these know. To throw the cluster away with all its data:\n"+
 		"  kubectl -n %s delete configmap,pvc -l application=patroni,cluster-name=%s\n", o.Namespace, o.Name)
 }
