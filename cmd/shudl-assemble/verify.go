@@ -154,11 +154,16 @@ func (a *app) sbom() *cobra.Command {
 	f.add(cmd.Flags())
 	cmd.Flags().BoolVar(&unverified, "unverified", false, "do not check who signed it")
 	cmd.Flags().StringVar(&format, "format", "spdx-json", "spdx-json, cyclonedx-json or table")
-	cmd.Flags().StringVar(&a.platforms, "platform", "", "of an index: linux/amd64 or linux/arm64 (default: the machine's own)")
+	cmd.Flags().StringVar(&a.platforms, "platform", "", "linux/amd64 or linux/arm64 (default: of an index the machine's own)")
 	return cmd
 }
 
+// onePlatform reads a --platform that names one; it is empty where none was
+// given.
 func (a *app) onePlatform() (recipes.Platform, error) {
+	if a.platforms == "" {
+		return "", nil
+	}
 	list, err := a.platformList()
 	if err != nil {
 		return "", err

@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) (reports []Report, err error) {
 		return nil, err
 	}
 	if job.Work, err = os.MkdirTemp(o.Work, "shudl-test-"); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("folder for unpacked images (--work DIR): %w", err)
 	}
 	defer func() { err = errors.Join(err, o.clean(ctx, job)) }()
 	if reports, err = o.talk(ctx, job); err != nil {

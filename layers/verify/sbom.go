@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"runtime"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -14,9 +15,10 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
-// SBOM returns the SPDX document attached to a reference, for the platform
-// where it is an index. It is signed by somebody who may sign the image, and
-// speaks of this manifest.
+// SBOM returns the SPDX document attached to a reference, for a platform:
+// empty means the machine's own of an index, and that of any other image. It
+// is signed by somebody who may sign the image, and speaks of this manifest.
+// The error is ErrUsage where the image is not for that platform.
 func SBOM(ctx context.Context, ref string, platform recipes.Platform, o Options) ([]byte, error) {
 	document, err := readSBOM(ctx, ref, platform, o)
 	if err != nil {
@@ -39,9 +41,12 @@ func readSBOM(ctx context.Context, ref string, platform recipes.Platform, o Opti
 		return nil, err
 	}
 	if m.MediaType == ocispec.MediaTypeImageIndex {
-		if m, err = choose(ctx, reference.Repository, m, platform); err != nil {
-			return nil, err
-		}
+		m, err = choose(ctx, reference.Repository, m, platform)
+	} else if platform != "" {
+		err = holds(ctx, reference.Repository, m, platform)
+	}
+	if err != nil {
+		return nil, err
 	}
 	document, err := Attested(ctx, reference.Repository, m, attest.PredicateSPDX, rule.Signers)
 	if err != nil {
@@ -53,10 +58,27 @@ func readSBOM(ctx context.Context, ref string, platform recipes.Platform, o Opti
 	return document, nil
 }
 
+// holds is an error where an image of one platform is of another.
+func holds(ctx context.Context, repo publish.Repository, m publish.Manifest, platform recipes.Platform) error {
+	i, err := readImage(ctx, repo, m, "")
+	if err != nil {
+		return err
+	}
+	if i.platform != string(platform) {
+		return fmt.Errorf("%w: it is for %s, not for %s", ErrUsage, i.platform, platform)
+	}
+	return nil
+}
+
+// choose is the manifest of one platform of an index, by default of the
+// machine's own.
 func choose(ctx context.Context, repo publish.Repository, index publish.Manifest, platform recipes.Platform) (publish.Manifest, error) {
 	children, err := Platforms(index)
 	if err != nil {
 		return publish.Manifest{}, fmt.Errorf("%w: %w", ErrContent, err)
+	}
+	if platform == "" {
+		platform = recipes.Platform("linux/" + runtime.GOARCH)
 	}
 	var names []string
 	for _, child := range children {

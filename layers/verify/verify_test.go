@@ -15,6 +15,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/trust/trusttest"
 	"github.com/shudl/shudl-assemble/layers/verify"
+	"github.com/shudl/shudl-assemble/recipes"
 )
 
 // checks counts the findings of each kind.
@@ -173,6 +174,14 @@ func TestSBOMIsVerified(t *testing.T) {
 		}
 		if _, err := verify.SBOM(t.Context(), dest+"/minio:2", "linux/amd64", options(key)); classOf(t, err) != verify.ErrNoTag {
 			t.Errorf("%s: no such tag: %v", name, err)
+		}
+		single := spec{name: "minio", content: "single"}.make(t)
+		single.release.Tags = []string{"4"}
+		push(t, dest, single, key, attest.Dual)
+		for platform, want := range map[recipes.Platform]error{"": nil, "linux/amd64": nil, "linux/arm64": verify.ErrUsage} {
+			if _, err := verify.SBOM(t.Context(), dest+"/minio:4", platform, options(key)); !errors.Is(err, want) {
+				t.Errorf("%s: of an image for linux/amd64 alone, asked for %q: %v", name, platform, err)
+			}
 		}
 		m := spec{name: "minio", content: "third", about: hex(publish.Manifest{Raw: []byte("other")})}.make(t)
 		m.release.Tags = []string{"3"}
