@@ -64,8 +64,10 @@ beside() {
   local log=$WORK/beside.${#BESIDE[@]}
   printf '\n=== %s: begins, beside the following\n' "$1"
   export ROOT WORK BIN FIGURES
+  declare -f >"$log.functions"
   # shellcheck disable=SC2016 # expanded by the new shell
-  setsid nice -n 19 bash -c "set -uo pipefail; $(declare -f)"'
+  setsid nice -n 19 bash -c 'set -uo pipefail
+    . "$1.functions"
     echo 19 2>/dev/null >/proc/self/autogroup || true
     log=$1 from=$(date +%s) TIMEFORMAT="%U %S"
     shift 2
