@@ -25,15 +25,12 @@ func TestTableOfImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range Distros() {
-		refs, err := set.Select(nil, true, d)
+		images, err := set.Images(d, LinuxAMD64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, ref := range refs {
-			image, err := set.Image(ref, d, LinuxAMD64)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, image := range images {
+			ref := image.Ref
 			cells := rows[ref.Name]
 			if len(cells) < 5 {
 				t.Errorf("the table has no row of %s", ref)

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,10 @@ func (d Distro) Base() string { return "base-" + string(d) }
 
 // Platforms lists the platforms that images are made for.
 func Platforms() []Platform { return []Platform{LinuxAMD64, LinuxARM64} }
+
+// Machine is the platform of containers on this machine, whether images are
+// made for it or not.
+func Machine() Platform { return Platform("linux/" + runtime.GOARCH) }
 
 // ParsePlatform reads a platform as OCI writes it: linux/amd64.
 func ParsePlatform(text string) (Platform, error) {

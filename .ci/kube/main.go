@@ -148,7 +148,7 @@ func image(ctx context.Context, from string) (contract.Image, error) {
 	if err != nil {
 		return contract.Image{}, err
 	}
-	patroni, err := set.Image(recipes.Ref{Name: "patroni"}, recipes.Debian, recipes.Platform("linux/"+runtime.GOARCH))
+	patroni, err := set.Image(recipes.Ref{Name: "patroni"}, recipes.Debian, recipes.Machine())
 	if err != nil {
 		return contract.Image{}, err
 	}

@@ -174,7 +174,7 @@ func (a *app) lockedFlag(f *pflag.FlagSet) {
 func (a *app) platformList() ([]recipes.Platform, error) {
 	switch a.platforms {
 	case "":
-		p, err := recipes.ParsePlatform("linux/" + runtime.GOARCH)
+		p, err := recipes.ParsePlatform(string(recipes.Machine()))
 		if err != nil {
 			return nil, usage(fmt.Errorf("no images are made for this machine's %s: give --platform", runtime.GOARCH))
 		}

@@ -3,7 +3,6 @@ package assemble
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"github.com/opencontainers/go-digest"
 
@@ -20,7 +19,7 @@ type Tester func(ctx context.Context, image *recipes.Image, find contract.Source
 // platforms than this machine's are not started.
 func (n *node) test(ctx context.Context) error {
 	r := n.run
-	if r.Test == nil || n.image.Platform != recipes.Platform("linux/"+runtime.GOARCH) {
+	if r.Test == nil || n.image.Platform != recipes.Machine() {
 		return nil
 	}
 	select {

@@ -68,7 +68,7 @@ func Run(ctx context.Context, o Options) (reports []Report, err error) {
 	if o.Progress == nil {
 		o.Progress = progress.Discard{}
 	}
-	if want := recipes.Platform("linux/" + runtime.GOARCH); o.Platform != want {
+	if want := recipes.Machine(); o.Platform != want {
 		return nil, fmt.Errorf("test images of %s: %w: its own are %s", o.Platform, ErrPlatform, want)
 	}
 	job, err := o.job(ctx)

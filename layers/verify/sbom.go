@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"runtime"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -78,7 +77,7 @@ func choose(ctx context.Context, repo publish.Repository, index publish.Manifest
 		return publish.Manifest{}, fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	if platform == "" {
-		platform = recipes.Platform("linux/" + runtime.GOARCH)
+		platform = recipes.Machine()
 	}
 	var names []string
 	for _, child := range children {
