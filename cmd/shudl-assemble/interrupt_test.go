@@ -49,7 +49,7 @@ func TestInterrupt(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it goes on after an interrupt")
 	}
-	for _, pattern := range []string{"*.lock", "shudl-images/*", "store/tmp/*", "store/sha256/*/*"} {
+	for _, pattern := range []string{"*.lock", "shudl-images/*", "store/tmp/*", "store/sha256/*"} {
 		if left, _ := filepath.Glob(pattern); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}

@@ -83,7 +83,7 @@ func corrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 && !linked {
 		ts.Fatalf("usage: corrupt [-linked] DIR")
 	}
-	objects, err := filepath.Glob(filepath.Join(ts.MkAbs(args[len(args)-1]), "sha256", "*", "*"))
+	objects, err := filepath.Glob(filepath.Join(ts.MkAbs(args[len(args)-1]), "sha256", "*"))
 	ts.Check(err)
 	changed := 0
 	for _, name := range objects {

@@ -170,7 +170,7 @@ func TestBareTar(t *testing.T) {
 			}
 		}
 	}
-	objects, err := filepath.Glob(filepath.Join(s.Dir(), "sha256", "*", "*"))
+	objects, err := filepath.Glob(filepath.Join(s.Dir(), "sha256", "*"))
 	if err != nil || len(objects) != 1 {
 		t.Errorf("objects %v, %v", objects, err)
 	}

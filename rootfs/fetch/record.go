@@ -41,10 +41,8 @@ func (s *Store) SetRecord(kind, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{filepath.Dir(filepath.Dir(path)), filepath.Dir(path)} {
-		if err := s.folder(dir); err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
+	if err := s.folder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
 	f, err := s.temporary("record-")
 	if err != nil {
@@ -90,8 +88,7 @@ func (s *Store) recordPath(kind, key string) (string, error) {
 		return "", fmt.Errorf("store: %q is no kind of record: lower-case letters, digits and hyphens", kind)
 	}
 	sum := sha256.Sum256([]byte(key))
-	name := hex.EncodeToString(sum[:])
-	return filepath.Join(s.dir, recordsDir, kind, name[:2], name), nil
+	return filepath.Join(s.dir, recordsDir, kind, hex.EncodeToString(sum[:])), nil
 }
 
 func validKind(kind string) bool {

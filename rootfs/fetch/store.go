@@ -28,10 +28,12 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/interrupt"
 )
 
-// The folders of a store.
+// The folders of a store. None is split by first digits: in a small store those
+// folders outnumbered the files and took longer to make, and the file systems of
+// today find a name among a hundred thousand as quickly.
 const (
-	objectsDir = "sha256"  // sha256/ab/<64 hex>, mode 0444
-	recordsDir = "records" // records/<kind>/ab/<sha256 of the key>
+	objectsDir = "sha256"  // sha256/<64 hex>, mode 0444
+	recordsDir = "records" // records/<kind>/<sha256 of the key>
 	partialDir = "partial" // downloads that were cut, kept between runs
 	tmpDir     = "tmp"     // what is being written
 	locksDir   = "locks"
@@ -173,7 +175,7 @@ func moveInto(old, new string) error {
 }
 
 func (s *Store) objectPath(d recipes.Digest) string {
-	return filepath.Join(s.dir, objectsDir, string(d[:2]), string(d))
+	return filepath.Join(s.dir, objectsDir, string(d))
 }
 
 // Has says whether an object is there, and its size in bytes. It does not

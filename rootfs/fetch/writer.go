@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"os"
-	"path/filepath"
 
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -109,10 +108,7 @@ func (s *Store) adopt(f *os.File, d recipes.Digest) (err error) {
 	if err := errors.Join(f.Chmod(0o444), f.Sync()); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	err = s.folder(filepath.Dir(path))
-	if err == nil {
-		err = moveInto(f.Name(), path)
-	}
+	err = moveInto(f.Name(), path)
 	info, statErr := f.Stat() // with the time that renaming gave it
 	if err := errors.Join(err, statErr, f.Close()); err != nil {
 		return err
