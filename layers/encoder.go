@@ -21,18 +21,10 @@ import (
 
 // encode compresses one chunk as a gzip member or zstd frame of its own.
 func encode(dst io.Writer, src []byte, c Compression, cheap bool) error {
-	w, err := encoder(dst, c, cheap)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(src); err != nil {
-		return err
-	}
-	return w.Close()
+	return encoders(nil).encode(dst, src, c, cheap)
 }
 
-// encoder makes a fresh compressor. The header of a gzip member is empty: no
-// name, no time, and 255 for the operating system.
+// encoder makes a fresh compressor.
 func encoder(dst io.Writer, c Compression, cheap bool) (io.WriteCloser, error) {
 	if c == Zstd {
 		level := zstd.SpeedDefault
@@ -41,16 +33,81 @@ func encoder(dst io.Writer, c Compression, cheap bool) (io.WriteCloser, error) {
 		}
 		return zstd.NewWriter(dst, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
 	}
-	level := gzipLevel
-	if cheap {
-		level = gzipCheapLevel
-	}
-	w, err := gzip.NewWriterLevel(dst, level)
+	w, err := gzip.NewWriterLevel(dst, levelOf(cheap))
 	if err != nil {
 		return nil, err
 	}
-	w.ModTime = time.Unix(0, 0) // this library writes a zero time.Time as a date in 2042
+	empty(w)
 	return w, nil
+}
+
+// levelOf is gzip's level.
+func levelOf(cheap bool) int {
+	if cheap {
+		return gzipCheapLevel
+	}
+	return gzipLevel
+}
+
+// empty makes the header of a gzip member an empty one: no name, no time, and
+// 255 for the operating system, which is the library's own.
+func empty(w *gzip.Writer) {
+	w.ModTime = time.Unix(0, 0) // this library writes a zero time.Time as a date in 2042
+}
+
+// encoders keeps gzip compressors that are idle, by level: a used one writes
+// what a fresh one does, and its megabyte of tables is not made and cleared anew
+// for every small package. Those of zstd hold 25 MB and are not kept. The zero
+// value keeps none.
+type encoders map[int]chan *gzip.Writer
+
+// newEncoders keeps up to n of each level.
+func newEncoders(n int) encoders {
+	return encoders{gzipLevel: make(chan *gzip.Writer, n), gzipCheapLevel: make(chan *gzip.Writer, n)}
+}
+
+// encode compresses one chunk as a gzip member or zstd frame of its own.
+func (e encoders) encode(dst io.Writer, src []byte, c Compression, cheap bool) error {
+	w, err := e.take(dst, c, cheap)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(src); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	e.leave(w, cheap)
+	return nil
+}
+
+// take gives an idle compressor, or a fresh one.
+func (e encoders) take(dst io.Writer, c Compression, cheap bool) (io.WriteCloser, error) {
+	if c == Zstd {
+		return encoder(dst, c, cheap)
+	}
+	select {
+	case w := <-e[levelOf(cheap)]:
+		w.Reset(dst)
+		empty(w)
+		return w, nil
+	default:
+		return encoder(dst, c, cheap)
+	}
+}
+
+// leave keeps a compressor for the next chunk, and nothing of what it wrote to.
+func (e encoders) leave(w io.WriteCloser, cheap bool) {
+	idle, ok := w.(*gzip.Writer)
+	if !ok {
+		return
+	}
+	idle.Reset(io.Discard)
+	select {
+	case e[levelOf(cheap)] <- idle:
+	default:
+	}
 }
 
 // Decompress reads the tar stream of a layer blob by its OCI media type.

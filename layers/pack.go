@@ -21,7 +21,8 @@ const maxSlots = 10
 // Pool bounds what all layers that are packed at the same time may use:
 // processors that compress, and chunks in memory.
 type Pool struct {
-	processors chan struct{}
+	processors *processors
+	encoders   encoders
 	slots      chan *slot
 	blocks     chan []byte // spare ones
 }
@@ -45,11 +46,11 @@ type chunk struct {
 
 // compress fills out with what in is compressed to: the piece of an earlier
 // layer, where there is one and it is that.
-func (c *chunk) compress(piece *io.SectionReader, as Compression, cheap bool) error {
+func (c *chunk) compress(with encoders, piece *io.SectionReader, as Compression, cheap bool) error {
 	if piece != nil && c.out.take(piece, c.in, as) == nil {
 		return nil
 	}
-	err := encode(c.out, c.in, as, cheap)
+	err := with.encode(c.out, c.in, as, cheap)
 	c.out.flush()
 	return err
 }
@@ -78,7 +79,11 @@ func NewPool(jobs int) *Pool {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	slots := min(jobs+1, maxSlots)
-	p := &Pool{processors: make(chan struct{}, min(jobs, slots)), slots: make(chan *slot, slots), blocks: make(chan []byte, spareBlocks)}
+	jobs = min(jobs, slots)
+	p := &Pool{
+		processors: &processors{free: jobs}, encoders: newEncoders(jobs),
+		slots: make(chan *slot, slots), blocks: make(chan []byte, spareBlocks),
+	}
 	for range slots {
 		p.slots <- &slot{}
 	}
@@ -241,12 +246,12 @@ func (c *chunker) cut() {
 	piece, cheap := c.taken.next(), c.cheap
 	go func() {
 		defer close(next.out.blocks)
-		c.pool.processors <- struct{}{}
-		defer func() { <-c.pool.processors }()
+		c.pool.processors.take(c, len(next.in))
+		defer c.pool.processors.leave()
 		if c.ctx.Err() != nil {
 			return
 		}
-		if err := next.compress(piece, c.opt.Compression, cheap); err != nil {
+		if err := next.compress(c.pool.encoders, piece, c.opt.Compression, cheap); err != nil {
 			c.cancel(err)
 		}
 	}()

@@ -61,7 +61,7 @@ func words(seed byte, n int) []byte {
 // find them. Only memory bounds how many.
 func TestSmallMembersDoNotWait(t *testing.T) {
 	pool := NewPool(1) // two slots
-	pool.processors <- struct{}{}
+	pool.processors.take(nil, 0)
 	var out bytes.Buffer
 	c := packing(t, pool, &out)
 	var want [][]byte
@@ -83,7 +83,7 @@ func TestSmallMembersDoNotWait(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("small members wait for the first to be compressed")
 	}
-	<-pool.processors
+	pool.processors.leave()
 	<-written
 	if err := c.finish(); err != nil {
 		t.Fatal(err)
