@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
@@ -77,13 +79,14 @@ type Blob struct {
 	Tree recipes.Digest `json:"tree"`
 }
 
-// Write packs what a tree adds to its lower tree into a blob of the store.
+// Write packs entries, those that a tree adds to its lower tree (rootfs.Tree.Own),
+// into a blob of the store.
 // The content of every file is held to the sha256 and size of its entry. What
 // an earlier layer of the store holds of it is not compressed again; where it
 // cannot be recorded for the next one, Progress is told. On an error nothing is
 // kept.
-func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob, error) {
-	blob, err := write(ctx, s, t.Own(), o)
+func Write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
+	blob, err := write(ctx, s, entries, o)
 	if err != nil {
 		return Blob{}, fmt.Errorf("pack layer %s: %w", o.Name, err)
 	}
@@ -91,21 +94,15 @@ func Write(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob
 }
 
 func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
-	members, tree, err := prepare(ctx, s, entries)
-	if err != nil {
-		return Blob{}, err
-	}
-	out, err := s.Create(ctx)
-	if err != nil {
-		return Blob{}, err
-	}
+	blob := Blob{MediaType: o.Compression.MediaType()}
 	known := newReuse(s)
-	diffID, size, err := pack(ctx, out, members, known, o)
-	if err = errors.Join(err, known.close()); err != nil {
-		return Blob{}, errors.Join(err, out.Abort())
-	}
-	blob := Blob{DiffID: diffID, Uncompressed: size, MediaType: o.Compression.MediaType(), Tree: tree}
-	if blob.Digest, blob.Size, err = out.Commit(""); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		blob.Tree, err = storeTree(ctx, s, entries)
+		return err
+	})
+	group.Go(func() error { return errors.Join(blob.write(ctx, s, entries, known, o), known.close()) })
+	if err := group.Wait(); err != nil {
 		return Blob{}, err
 	}
 	if err := known.keep(blob.Digest); err != nil {
@@ -114,20 +111,27 @@ func write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Option
 	return blob, nil
 }
 
+// write makes an object of the packed entries.
+func (b *Blob) write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, known *reuse, o Options) error {
+	members, err := arrange(entries)
+	if err != nil {
+		return err
+	}
+	out, err := s.Create(ctx)
+	if err != nil {
+		return err
+	}
+	if b.DiffID, b.Uncompressed, err = pack(ctx, out, members, known, o); err != nil {
+		return errors.Join(err, out.Abort())
+	}
+	b.Digest, b.Size, err = out.Commit("")
+	return err
+}
+
 // sink is where progress goes.
 func (o Options) sink() progress.Sink {
 	if o.Progress == nil {
 		return progress.Discard{}
 	}
 	return o.Progress
-}
-
-// prepare brings entries into the order of the stream, and keeps their list.
-func prepare(ctx context.Context, s *fetch.Store, entries []rootfs.Entry) ([]member, recipes.Digest, error) {
-	members, err := arrange(entries)
-	if err != nil {
-		return nil, "", err
-	}
-	tree, err := storeTree(ctx, s, entries)
-	return members, tree, err
 }

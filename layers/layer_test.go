@@ -87,7 +87,7 @@ func exampleTree(t testing.TB) *rootfs.Tree {
 func mustWrite(t testing.TB, s *fetch.Store, tree *rootfs.Tree, o Options) Blob {
 	t.Helper()
 	o.Name = t.Name()
-	b, err := Write(context.Background(), s, tree, o)
+	b, err := Write(context.Background(), s, tree.Own(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 // of the blob it knows DiffID, Uncompressed and Tree. What was packed
 // elsewhere is known by its diffID, however it was compressed. The content of
 // every file is held to the sha256 and size of its entry.
-func Measure(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Blob, error) {
-	blob, err := measure(ctx, s, t.Own(), o)
+func Measure(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
+	blob, err := measure(ctx, s, entries, o)
 	if err != nil {
 		return Blob{}, fmt.Errorf("measure layer %s: %w", o.Name, err)
 	}
@@ -25,7 +25,11 @@ func Measure(ctx context.Context, s *fetch.Store, t *rootfs.Tree, o Options) (Bl
 }
 
 func measure(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
-	members, tree, err := prepare(ctx, s, entries)
+	members, err := arrange(entries)
+	if err != nil {
+		return Blob{}, err
+	}
+	tree, err := storeTree(ctx, s, entries)
 	if err != nil {
 		return Blob{}, err
 	}

@@ -390,7 +390,7 @@ func TestUnreadMemberFails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Write(context.Background(), s, tree, Options{}); err == nil {
+	if _, err := Write(context.Background(), s, tree.Own(), Options{}); err == nil {
 		t.Error("a layer was packed from other content than its entries say")
 	}
 }

@@ -56,7 +56,7 @@ func TestWrongContent(t *testing.T) {
 		if err := tree.Add(e); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Write(context.Background(), s, tree, Options{Name: "postgresql/server"})
+		_, err := Write(context.Background(), s, tree.Own(), Options{Name: "postgresql/server"})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pack layer postgresql/server: a of pkg:x") {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
@@ -87,7 +87,7 @@ func TestCancel(t *testing.T) {
 	if err := tree.Add(e); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(ctx, s, tree, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := Write(ctx, s, tree.Own(), Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -193,7 +193,7 @@ func (n *node) keep() error {
 }
 
 // packing gives the blob of one layer.
-type packing func(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error)
+type packing func(ctx context.Context, name string, entries []rootfs.Entry) (layers.Blob, error)
 
 // pack collects the image and packs every layer that holds something.
 func (n *node) pack(ctx context.Context, layer packing) error {
@@ -209,7 +209,7 @@ func (n *node) pack(ctx context.Context, layer packing) error {
 			if len(entries) == 0 {
 				return nil
 			}
-			b, err := layer(ctx, t, entries)
+			b, err := layer(ctx, t.name, entries)
 			blobs[i] = &b
 			return err
 		})
@@ -240,17 +240,30 @@ func (n *node) collectedAndSound(ctx context.Context) (c collected, err error) {
 }
 
 // layer packs one layer, unless the same entries were packed before.
-func (n *node) layer(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error) {
+func (n *node) layer(ctx context.Context, name string, entries []rootfs.Entry) (layers.Blob, error) {
 	r := n.run
 	key := n.layerKey(entries)
 	if b, ok := layers.Cached(r.Store, key); ok {
 		return b, nil
 	}
-	b, err := layers.Write(ctx, r.Store, t.tree, n.layerOptions(t))
-	if err != nil {
+	var b layers.Blob
+	keep := func(context.Context, layers.Blob) error { return nil }
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		b, err = layers.Write(both, r.Store, entries, n.layerOptions(name))
+		return err
+	})
+	if r.Dest != nil { // who publishes says what is in it
+		group.Go(func() (err error) {
+			keep, err = n.sketch(both, entries)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return layers.Blob{}, err
 	}
-	n.tell("which layer "+t.name+" is", layers.Keep(r.Store, key, b))
+	n.tell("which layer "+name+" is", layers.Keep(r.Store, key, b))
+	n.tell("what layer "+name+" adds to SBOMs", keep(ctx, b))
 	return b, nil
 }
 
@@ -259,11 +272,11 @@ func (n *node) layerKey(entries []rootfs.Entry) string {
 	return layers.Key(layers.Inputs{Entries: entries, Compression: r.Compression, Epoch: n.date, SourceDate: r.SourceDate})
 }
 
-func (n *node) layerOptions(t tree) layers.Options {
+func (n *node) layerOptions(name string) layers.Options {
 	r := n.run
 	return layers.Options{
 		Compression: r.Compression, Epoch: n.date, SourceDate: r.SourceDate,
-		Name: n.image.Ref.String() + "/" + t.name, Pool: r.pool, Progress: r.Progress,
+		Name: n.image.Ref.String() + "/" + name, Pool: r.pool, Progress: r.Progress,
 	}
 }
 

@@ -64,6 +64,7 @@ type node struct {
 
 	trees once[collected]
 	parts once[[]*sbom.Fragment]
+	made  sketches
 }
 
 func newRun(o Options) (*run, error) {

@@ -106,11 +106,11 @@ func (n *node) rebase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = n.pack(ctx, func(ctx context.Context, t tree, entries []rootfs.Entry) (layers.Blob, error) {
-		if t.name == image.StateLayer {
-			return n.layer(ctx, t, entries)
+	err = n.pack(ctx, func(ctx context.Context, name string, entries []rootfs.Entry) (layers.Blob, error) {
+		if name == image.StateLayer {
+			return n.layer(ctx, name, entries)
 		}
-		return n.takeOver(ctx, t, entries, published[t.name])
+		return n.takeOver(ctx, name, entries, published[name])
 	})
 	if err != nil {
 		return err
@@ -148,18 +148,18 @@ func (n *node) published(ctx context.Context, old Rebased) (map[string]layers.Bl
 
 // takeOver gives the blob that was published for a layer, once it is known to
 // hold the same.
-func (n *node) takeOver(ctx context.Context, t tree, entries []rootfs.Entry, old layers.Blob) (layers.Blob, error) {
+func (n *node) takeOver(ctx context.Context, name string, entries []rootfs.Entry, old layers.Blob) (layers.Blob, error) {
 	own, ok := layers.Cached(n.run.Store, n.layerKey(entries))
 	if !ok {
 		var err error
-		if own, err = layers.Measure(ctx, n.run.Store, t.tree, n.layerOptions(t)); err != nil {
+		if own, err = layers.Measure(ctx, n.run.Store, entries, n.layerOptions(name)); err != nil {
 			return layers.Blob{}, err
 		}
 	}
 	// A blob that was packed here must be the published one, not only unpack to
 	// the same: else a push would give another digest.
 	if own.DiffID != old.DiffID || ok && (own.Digest != old.Digest || own.Size != old.Size || own.MediaType != old.MediaType) {
-		return layers.Blob{}, &OtherLayerError{n.image.Ref, n.image.Platform, t.name, old.DiffID, own.DiffID}
+		return layers.Blob{}, &OtherLayerError{n.image.Ref, n.image.Platform, name, old.DiffID, own.DiffID}
 	}
 	old.Uncompressed, old.Tree = own.Uncompressed, own.Tree
 	return old, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -165,18 +166,22 @@ func (n *node) fragments(ctx context.Context) ([]*sbom.Fragment, error) {
 	})
 }
 
+// fragment is what one layer adds: what was made while it was packed, what the
+// store has, or made from the layer's entries.
 func (n *node) fragment(ctx context.Context, l image.Named) (*sbom.Fragment, error) {
+	if f := n.made.of(l.Blob.Tree); f != nil {
+		return f, nil
+	}
 	var made *sbom.Fragment
-	data, err := n.kept(ctx, fragmentRecord, sbom.FragmentFormat+" "+string(l.Blob.Tree), func() ([]byte, error) {
+	data, err := n.kept(ctx, fragmentRecord, fragmentKey(l.Blob.Tree), func() ([]byte, error) {
 		entries, err := layers.LoadEntries(ctx, n.run.Store, l.Blob)
 		if err != nil {
 			return nil, err
 		}
-		files, err := n.evidence(ctx, l.Name, entries)
-		if err != nil {
-			return nil, err
-		}
-		if made, err = sbom.NewFragment(entries, files); err != nil {
+		if made, err = n.newFragment(ctx, entries, func() (map[string]rootfs.Entry, error) {
+			c, err := n.collected(ctx)
+			return c.entries(l.Name), err
+		}); err != nil {
 			return nil, err
 		}
 		return made.Encode()
@@ -187,10 +192,21 @@ func (n *node) fragment(ctx context.Context, l image.Named) (*sbom.Fragment, err
 	return sbom.DecodeFragment(data)
 }
 
-// evidence is what the files of a layer say. Only those are opened that were
-// not read before, for which the image is laid out where it came from the
-// store.
-func (n *node) evidence(ctx context.Context, layer string, entries []rootfs.Entry) ([]evidence.File, error) {
+// fragmentKey stands for the fragment of a layer whose entries are a tree.
+func fragmentKey(tree recipes.Digest) string { return sbom.FragmentFormat + " " + string(tree) }
+
+// newFragment makes the fragment of entries. Only those files are opened that
+// were not read before; content gives the entries with it then, by path.
+func (n *node) newFragment(ctx context.Context, entries []rootfs.Entry, content func() (map[string]rootfs.Entry, error)) (*sbom.Fragment, error) {
+	files, err := n.evidence(ctx, entries, content)
+	if err != nil {
+		return nil, err
+	}
+	return sbom.NewFragment(entries, files)
+}
+
+// evidence is what the files among entries say.
+func (n *node) evidence(ctx context.Context, entries []rootfs.Entry, content func() (map[string]rootfs.Entry, error)) ([]evidence.File, error) {
 	var files []evidence.File
 	var unread []int
 	for _, e := range entries {
@@ -206,11 +222,10 @@ func (n *node) evidence(ctx context.Context, layer string, entries []rootfs.Entr
 	if len(unread) == 0 {
 		return files, nil
 	}
-	c, err := n.collected(ctx)
+	whole, err := content()
 	if err != nil {
 		return nil, err
 	}
-	whole := c.entries(layer)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(n.run.Jobs)
 	for _, i := range unread {
@@ -222,15 +237,57 @@ func (n *node) evidence(ctx context.Context, layer string, entries []rootfs.Entr
 	return files, group.Wait()
 }
 
-// entries are those of one layer with their content, by path.
+// entries are those of one layer with their content, by path. The image is laid
+// out for them where its layers came from the store.
 func (c collected) entries(layer string) map[string]rootfs.Entry {
-	entries := map[string]rootfs.Entry{}
 	for _, t := range c.layers {
 		if t.name == layer {
-			for _, e := range t.tree.Own() {
-				entries[e.Path] = e
-			}
+			return byPath(t.tree.Own())
 		}
 	}
-	return entries
+	return nil
+}
+
+func byPath(entries []rootfs.Entry) map[string]rootfs.Entry {
+	by := make(map[string]rootfs.Entry, len(entries))
+	for _, e := range entries {
+		by[e.Path] = e
+	}
+	return by
+}
+
+// sketches are the fragments of layers that were packed in this run, by the
+// layers' trees.
+type sketches struct {
+	mu sync.Mutex
+	by map[recipes.Digest]*sbom.Fragment
+}
+
+func (s *sketches) of(tree recipes.Digest) *sbom.Fragment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[tree]
+}
+
+// sketch makes the fragment of a layer that is being packed, with the processor
+// that its last chunk leaves idle. The function that it gives keeps it, once the
+// layer has its place.
+func (n *node) sketch(ctx context.Context, entries []rootfs.Entry) (keep func(context.Context, layers.Blob) error, err error) {
+	f, err := n.newFragment(ctx, entries, func() (map[string]rootfs.Entry, error) { return byPath(entries), nil })
+	if err != nil {
+		return nil, err
+	}
+	data, err := f.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, b layers.Blob) error {
+		n.made.mu.Lock()
+		defer n.made.mu.Unlock()
+		if n.made.by == nil {
+			n.made.by = map[recipes.Digest]*sbom.Fragment{}
+		}
+		n.made.by[b.Tree] = f
+		return n.remember(ctx, fragmentRecord, fragmentKey(b.Tree), data)
+	}, nil
 }
