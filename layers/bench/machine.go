@@ -20,20 +20,28 @@ type machine struct {
 	read, hash, gzip, gunzip float64
 }
 
-// measureMachine takes each figure from the same files as the first row.
-func measureMachine(ctx context.Context, s settings) (machine, error) {
+// gauge measures the machine by some of the files of the first row.
+type gauge struct {
+	path   string
+	data   []byte
+	packed bytes.Buffer // its memory is used again, so that none is fresh
+}
+
+func newGauge(ctx context.Context, work string) (*gauge, error) {
+	g := &gauge{path: filepath.Join(work, "sample.tar")}
+	err := writeTree(ctx, g.path, 32<<20)
+	if err == nil {
+		g.data, err = os.ReadFile(g.path)
+	}
+	g.machine() // what comes first is slower
+	return g, err
+}
+
+// machine takes each rate once.
+func (g *gauge) machine() machine {
 	m := machine{cores: runtime.GOMAXPROCS(0)}
-	path := filepath.Join(s.work, "sample.tar")
-	if err := writeTree(ctx, path, 32<<20); err != nil {
-		return m, err
-	}
-	defer os.Remove(path)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return m, err
-	}
-	m.read = rate(len(data), func() error {
-		f, err := os.Open(path)
+	m.read = g.rate(func() error {
+		f, err := os.Open(g.path)
 		if err != nil {
 			return err
 		}
@@ -41,44 +49,50 @@ func measureMachine(ctx context.Context, s settings) (machine, error) {
 		_, err = io.Copy(io.Discard, onlyReader{f})
 		return err
 	})
-	m.hash = rate(len(data), func() error { sha256.Sum256(data); return nil })
-	var packed bytes.Buffer
-	m.gzip = rate(len(data), func() error {
-		packed.Reset()
-		w, err := gzip.NewWriterLevel(&packed, 6)
+	m.hash = g.rate(func() error { sha256.Sum256(g.data); return nil })
+	m.gzip = g.rate(func() error {
+		g.packed.Reset()
+		w, err := gzip.NewWriterLevel(&g.packed, 6)
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(data); err != nil {
+		if _, err := w.Write(g.data); err != nil {
 			return err
 		}
 		return w.Close()
 	})
-	m.gunzip = rate(len(data), func() error {
-		r, err := gzip.NewReader(bytes.NewReader(packed.Bytes()))
+	m.gunzip = g.rate(func() error {
+		r, err := gzip.NewReader(bytes.NewReader(g.packed.Bytes()))
 		if err != nil {
 			return err
 		}
 		_, err = io.Copy(io.Discard, r)
 		return err
 	})
-	return m, nil
+	return m
 }
 
 // onlyReader hides the shortcuts of files.
 type onlyReader struct{ io.Reader }
 
-// rate is the best of three, since only the best says what the machine can do.
-func rate(bytes int, work func() error) float64 {
-	var best float64
-	for range 3 {
-		start := time.Now()
-		if work() != nil {
-			return 0
-		}
-		best = max(best, float64(bytes)/time.Since(start).Seconds())
+// rate is 0 where the work fails.
+func (g *gauge) rate(work func() error) float64 {
+	start := time.Now()
+	if work() != nil {
+		return 0
 	}
-	return best
+	return float64(len(g.data)) / time.Since(start).Seconds()
+}
+
+// usual takes the median of each rate.
+func usual(all []machine) machine {
+	return machine{
+		cores:  all[0].cores,
+		read:   median(all, func(m machine) float64 { return m.read }),
+		hash:   median(all, func(m machine) float64 { return m.hash }),
+		gzip:   median(all, func(m machine) float64 { return m.gzip }),
+		gunzip: median(all, func(m machine) float64 { return m.gunzip }),
+	}
 }
 
 func (m machine) String() string {

@@ -53,18 +53,18 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(s.work)) }()
-	limits, err := measureMachine(ctx, s)
+	machine, err := newGauge(ctx, s.work)
 	if err != nil {
 		return err
 	}
-	fmt.Println(limits)
+	fmt.Println(machine.machine())
 	fmt.Println()
 	fmt.Print(header)
 	for _, r := range rows() {
 		if len(s.only) > 0 && !slices.Contains(s.only, r.key) {
 			continue
 		}
-		lines, err := r.run(ctx, s, limits)
+		lines, err := r.run(ctx, s, machine)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.key, err)
 		}

@@ -52,8 +52,9 @@ type sample struct {
 const header = "| work | tool | wall | CPU | peak memory | written | sent | to the first | to the limit | goal |\n" +
 	"|---|---|---|---|---|---|---|---|---|---|\n"
 
-// run measures a row: every contender in every round.
-func (r row) run(ctx context.Context, s settings, m machine) ([]string, error) {
+// run measures a row: every contender in every round, and the machine too where
+// they are held to its limit.
+func (r row) run(ctx context.Context, s settings, g *gauge) ([]string, error) {
 	dir := filepath.Join(s.work, r.key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -63,7 +64,11 @@ func (r row) run(ctx context.Context, s settings, m machine) ([]string, error) {
 		return nil, err
 	}
 	samples := make([][]sample, len(contenders))
+	var machines []machine
 	for range s.rounds {
+		if r.limit != nil {
+			machines = append(machines, g.machine())
+		}
 		for i, c := range contenders {
 			one, err := c.measure(ctx)
 			if err != nil {
@@ -74,7 +79,7 @@ func (r row) run(ctx context.Context, s settings, m machine) ([]string, error) {
 	}
 	var limit time.Duration
 	if r.limit != nil && len(contenders) > 0 {
-		if limit, err = r.limit(m, dir); err != nil {
+		if limit, err = r.limit(usual(machines), dir); err != nil {
 			return nil, err
 		}
 	}
@@ -194,7 +199,7 @@ func medians(all []sample) sample {
 }
 
 // median is the middle value, the higher one of two.
-func median[T cmp.Ordered](all []sample, of func(sample) T) T {
+func median[S any, T cmp.Ordered](all []S, of func(S) T) T {
 	values := make([]T, 0, len(all))
 	for _, s := range all {
 		values = append(values, of(s))
