@@ -76,7 +76,8 @@ func kept(t testing.TB, o Options, kind string) []string {
 }
 
 func TestSBOMShowsWhatIsInJars(t *testing.T) {
-	o := options(t, map[string]string{"service/files/opt/app.jar": jar(t, "com.google.guava", "guava", "33.0-jre")})
+	change := map[string]string{"service/files/opt/app.jar": jar(t, "com.google.guava", "guava", "33.0-jre")}
+	o := options(t, change)
 	first := described(t, o)
 	if !bytes.Contains(first, []byte(`"pkg:maven/com.google.guava/guava@33.0-jre"`)) {
 		t.Errorf("no guava in %s", first)
@@ -87,6 +88,16 @@ func TestSBOMShowsWhatIsInJars(t *testing.T) {
 		if again := described(t, o); !bytes.Equal(again, first) {
 			t.Errorf("another document without the records %v", kinds)
 		}
+	}
+	// A push makes the fragments while it packs the layers.
+	published := options(t, change)
+	mustRun(t, published)
+	if made, want := kept(t, published, fragmentRecord), kept(t, o, fragmentRecord); !slices.Equal(made, want) {
+		t.Errorf("a push keeps the fragments %q, not %q", made, want)
+	}
+	forget(t, published, sbomRecord)
+	if again := described(t, published); !bytes.Equal(again, first) {
+		t.Error("a push describes the image otherwise")
 	}
 }
 
