@@ -37,6 +37,10 @@ func rows() []row {
 			prepare: registryContenders,
 		},
 		{
+			key: "copy", work: "one image with large layers (" + copyImage + "), from a layout to an empty registry", goal: "–",
+			prepare: copyContenders,
+		},
+		{
 			key: "config", work: "one configuration file of postgresql changed → signed and tagged in a registry", goal: "≤ 0.8 s, only its layer sent",
 			prepare: configContenders,
 		},
