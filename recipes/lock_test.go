@@ -309,8 +309,9 @@ func TestVersionsAndTags(t *testing.T) {
 		}
 	}
 	for version, want := range map[Artifact]string{
-		{Kind: KindDeb, Version: "1:2.3-4-5"}: "2.3-4", {Kind: KindDeb, Version: "2.3"}: "2.3",
-		{Kind: KindAPK, Version: "16.16-r2"}: "16.16", {Kind: KindGo, Version: "v1.2.3"}: "1.2.3", {Kind: KindMaven, Version: "1.0-r1"}: "1.0-r1",
+		{Kind: KindDeb, Version: "1:2.3-4-5"}: "2.3-4", {Kind: KindDeb, Version: "17.12-0+deb13u1"}: "17.12", {Kind: KindDeb, Version: "2.3"}: "2.3",
+		{Kind: KindAPK, Version: "16.16-r2"}: "16.16", {Kind: KindAPK, Version: "1.2_p1-r12"}: "1.2_p1", {Kind: KindAPK, Version: "2024a"}: "2024a",
+		{Kind: KindGo, Version: "v1.2.3"}: "1.2.3", {Kind: KindMaven, Version: "1.0-r1"}: "1.0-r1",
 	} {
 		if got := version.Upstream(); got != want {
 			t.Errorf("%s %s: got %s, want %s", version.Kind, version.Version, got, want)

@@ -45,9 +45,6 @@ func NewTree(lower *Tree) *Tree {
 	}
 }
 
-// Lower is the tree that this one lies on, nil for the first.
-func (t *Tree) Lower() *Tree { return t.lower }
-
 // Lookup returns the entry at exactly this path in the merged view; links are
 // not followed.
 func (t *Tree) Lookup(path string) (Entry, bool) {
@@ -227,42 +224,6 @@ func (t *Tree) take(path string) {
 			e.Link = links[0]
 		}
 		t.own[p] = e
-	}
-}
-
-// Remove takes a path, and all below it, out of this tree; the lower tree's
-// entries stay. It says whether anything went.
-func (t *Tree) Remove(path string) bool {
-	var gone []string
-	for p := range t.own {
-		if p == path || strings.HasPrefix(p, path+"/") {
-			gone = append(gone, p)
-		}
-	}
-	slices.Sort(gone)
-	for _, p := range gone {
-		t.take(p)
-		delete(t.implied, p)
-	}
-	t.prune()
-	return len(gone) > 0
-}
-
-// prune takes out implied directories that hold nothing any more.
-func (t *Tree) prune() {
-	held := make(map[string]bool)
-	for p := range t.own {
-		if !t.implied[p] {
-			for _, dir := range parents(p) {
-				held[dir] = true
-			}
-		}
-	}
-	for dir := range t.implied {
-		if !held[dir] {
-			delete(t.own, dir)
-			delete(t.implied, dir)
-		}
 	}
 }
 

@@ -193,29 +193,6 @@ func TestOwnDoesNotDependOnOrder(t *testing.T) {
 	}
 }
 
-func TestRemove(t *testing.T) {
-	lower, _ := build(t, nil, "f usr/keep 644 x")
-	tree, err := build(t, lower, "f usr/a/1 644 x", "h usr/b usr/a/1", "h usr/c usr/a/1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !tree.Remove("usr/a") || tree.Remove("usr/keep") || tree.Remove("us") {
-		t.Error("Remove says something else than it did")
-	}
-	want := []string{"d usr 755", "f usr/b 644", "h usr/c 777 usr/b"}
-	if diff := cmp.Diff(want, show(tree.Own())); diff != "" {
-		t.Error(diff)
-	}
-	tree, _ = build(t, lower, "f opt/x/y 644 x")
-	tree.Remove("opt/x/y")
-	if own := tree.Own(); len(own) != 0 {
-		t.Errorf("left over: %v", show(own))
-	}
-	if _, ok := tree.Lookup("opt"); ok {
-		t.Error("an implied directory outlives what implied it")
-	}
-}
-
 func TestViews(t *testing.T) {
 	lower, _ := build(t, nil, "f etc/a 644 x", "l lib usr/lib", "f lib/so 644 s")
 	tree, err := build(t, lower, "! f etc/a 600 y", "l etc/l ../lib/so", "f etc/f 644 f", "h etc/h etc/f")
@@ -233,9 +210,6 @@ func TestViews(t *testing.T) {
 	}
 	if _, ok := tree.Follow("etc/none"); ok {
 		t.Error("Follow finds what is not there")
-	}
-	if tree.Lower() != lower || lower.Lower() != nil {
-		t.Error("Lower")
 	}
 }
 
@@ -291,7 +265,7 @@ func checkTree(t *testing.T, tree *Tree) {
 				t.Fatalf("hard link %s to %+v", e.Path, target)
 			}
 		}
-		if low, ok := tree.Lower().Lookup(e.Path); ok && !e.State && e.Type != Directory && !generatedLink(low) {
+		if low, ok := tree.lower.Lookup(e.Path); ok && !e.State && e.Type != Directory && !generatedLink(low) {
 			t.Fatalf("%s replaces the parent's %+v", e.Path, low)
 		}
 	}

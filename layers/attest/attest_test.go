@@ -73,11 +73,7 @@ func attestationItem(t *testing.T, key *attest.Key, digest recipes.Digest, predi
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope, err := attest.Envelope(t.Context(), key, statement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attest.AttestationItem(attest.PredicateSPDX, envelope)
+	return attest.AttestationItem(attest.PredicateSPDX, envelope(t, key, statement))
 }
 
 func TestForms(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 )
 
 // bundle signs a statement and writes envelope and bundle, the bytes that
-// Envelope and NewBundle write. These parse and check all that they are given,
-// and an SBOM has megabytes and went through an encoder of JSON a moment ago:
+// sigstore's signer and NewBundle write. These parse and check all that they
+// are given, and an SBOM has megabytes and went through an encoder of JSON a moment ago:
 // here it is encoded as base64 once, and put where a short payload stood.
 func (k *Key) bundle(ctx context.Context, statement []byte) (*Bundle, error) {
 	head, err := statementHead(statement)

@@ -9,9 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-
-	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // Signer signs what is said of images: a Key, or an identity that a
@@ -117,26 +114,6 @@ func KeyID(public crypto.PublicKey) (string, error) {
 	}
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:8]), nil
-}
-
-// sigstoreSigner lets the sigstore libraries sign with a Key.
-type sigstoreSigner struct {
-	ctx context.Context
-	key *Key
-}
-
-var _ signature.Signer = sigstoreSigner{}
-
-func (s sigstoreSigner) PublicKey(...signature.PublicKeyOption) (crypto.PublicKey, error) {
-	return s.key.Public(), nil
-}
-
-func (s sigstoreSigner) SignMessage(message io.Reader, _ ...signature.SignOption) ([]byte, error) {
-	b, err := io.ReadAll(message)
-	if err != nil {
-		return nil, err
-	}
-	return s.key.Sign(s.ctx, b)
 }
 
 // ErrKeyRequired says that a destination wants a key that the user named.

@@ -2,14 +2,12 @@ package attest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
-	"github.com/sigstore/sigstore/pkg/signature/dsse"
 	"github.com/sigstore/sigstore/pkg/signature/payload"
 
 	"github.com/shudl/shudl-assemble/recipes"
@@ -27,7 +25,8 @@ const (
 // https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
 const StatementType = "https://in-toto.io/Statement/v1"
 
-// PayloadType is what a DSSE envelope of an in-toto statement carries.
+// PayloadType is what a DSSE envelope of an in-toto statement carries:
+// https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
 const PayloadType = "application/vnd.in-toto+json"
 
 // Subject is what a statement is about.
@@ -73,17 +72,6 @@ func CompactStatement(repository string, digest recipes.Digest, predicateType st
 	statement := make([]byte, 0, len(head)+len(predicate))
 	statement = append(statement, bytes.TrimSuffix(head, []byte(empty))...)
 	return append(append(statement, predicate...), '}'), nil
-}
-
-// Envelope signs a statement as a DSSE envelope:
-// https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
-func Envelope(ctx context.Context, key *Key, statement []byte) ([]byte, error) {
-	wrapped := dsse.WrapSigner(sigstoreSigner{ctx, key}, PayloadType)
-	envelope, err := wrapped.SignMessage(bytes.NewReader(statement))
-	if err != nil {
-		return nil, fmt.Errorf("sign a statement: %w", err)
-	}
-	return envelope, nil
 }
 
 // OpenEnvelope returns the statement in an envelope. It checks the form, not

@@ -112,9 +112,6 @@ func manifests(ctx context.Context, ref string, o Options) (string, map[recipes.
 func (i *Image) Ref() recipes.Ref       { return i.image.Ref() }
 func (i *Image) Distro() recipes.Distro { return i.image.Distro() }
 
-// Digest is that of the image as it is published.
-func (i *Image) Digest() string { return i.image.Top.Digest().String() }
-
 // Platforms are those that the image is published for.
 func (i *Image) Platforms() []recipes.Platform {
 	var list []recipes.Platform

@@ -74,7 +74,7 @@ func special(ix *Index, seed uint64, each int) [][]string {
 		// Constraints on the version that is there and on others.
 		p, q := pick(ix.Packages), pick(ix.Packages)
 		op := []string{"=", "<", ">", "<=", ">=", "~", "><"}[random.IntN(7)]
-		version := []string{p.Version, Upstream(p.Version), q.Version, "1.0", "999"}[random.IntN(5)]
+		version := []string{p.Version, recipes.Artifact{Kind: recipes.KindAPK, Version: p.Version}.Upstream(), q.Version, "1.0", "999"}[random.IntN(5)]
 		if op == "><" {
 			version = []string{p.Checksum, q.Checksum}[random.IntN(2)]
 		}

@@ -213,12 +213,3 @@ func compare(a, b string, fuzzy bool) relation {
 	}
 	return greater
 }
-
-// Upstream is the version of the software without Alpine's revision:
-// 16.3 of 16.3-r0.
-func Upstream(version string) string {
-	if i := strings.LastIndex(version, "-r"); i > 0 {
-		return version[:i]
-	}
-	return version
-}

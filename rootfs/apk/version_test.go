@@ -84,14 +84,6 @@ func TestValidVersionAgreesWithAPK(t *testing.T) {
 	}
 }
 
-func TestUpstream(t *testing.T) {
-	for version, want := range map[string]string{"16.3-r0": "16.3", "1.2_p1-r12": "1.2_p1", "2024a": "2024a"} {
-		if got := Upstream(version); got != want {
-			t.Errorf("Upstream(%q) = %q, want %q", version, got, want)
-		}
-	}
-}
-
 func FuzzCompareVersions(f *testing.F) {
 	for i, v := range awkward {
 		f.Add(v, awkward[(i+7)%len(awkward)])

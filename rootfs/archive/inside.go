@@ -26,24 +26,6 @@ type rewritten struct {
 	Used    []bool         `json:"used"` // which drops matched
 }
 
-// DropInside takes entries out of a zip or jar. The patterns of drops are
-// globs on paths inside the archive. The entries that stay are copied as they
-// are, packed bytes and all, in their order, so that the result depends on
-// nothing but the archive and the drops; it becomes a store object. A drop
-// that matches nothing is an error.
-func DropInside(ctx context.Context, s *fetch.Store, e rootfs.Entry, drops []recipes.Drop) (rootfs.Entry, []Dropped, error) {
-	out, r, err := dropInside(ctx, s, e, globs(drops))
-	if err != nil {
-		return e, nil, err
-	}
-	for i, used := range r.Used {
-		if !used {
-			return e, nil, fmt.Errorf("drop %q matches nothing in %s", drops[i].Pattern, e.Path)
-		}
-	}
-	return out, r.Dropped, nil
-}
-
 // dropper decides for each entry of an archive: id names its rules for the
 // cache, drop returns the positions of the rules that take an entry out, and
 // reason says why a rule does. Where lenient is set, an archive that is no
@@ -78,7 +60,9 @@ func globs(drops []recipes.Drop) dropper {
 		}}
 }
 
-// dropInside is DropInside for any rules, of which some may match nothing.
+// dropInside takes entries out of a zip or jar. Those that stay are copied as
+// they are, packed bytes and all, in their order, so that the result depends on
+// nothing but the archive and the rules; it becomes a store object.
 func dropInside(ctx context.Context, s *fetch.Store, e rootfs.Entry, d dropper) (rootfs.Entry, rewritten, error) {
 	if e.Type != rootfs.Regular || e.Content == nil {
 		return e, rewritten{}, fmt.Errorf("%s is not a file that can be looked into", e.Path)
