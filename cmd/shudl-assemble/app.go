@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.progressMode, "progress", "auto", "how work is shown on standard error: auto, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.cache, "cache", "", "`DIR` of the content store (default: shudl-assemble in the user's cache folder)")
 	root.AddCommand(a.push(), a.build(), a.plan(), a.lock(), a.fetch(), a.resolve(), a.verify(), a.sbom(), a.copy(), a.test(),
-		a.rebase(), a.reproduce(), a.deploy(), a.cacheCommand(), a.version(), a.helper(), a.sandboxed(), exitStatusTopic())
+		a.rebase(), a.reproduce(), a.deploy(), a.cacheCommand(), a.version(), a.compile(), a.sandboxed(), exitStatusTopic())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/shudl/shudl-assemble/layers"
@@ -92,21 +91,6 @@ func (a *app) openStore() (*fetch.Store, error) {
 	}
 	a.closers = append(a.closers, s.Close)
 	return s, nil
-}
-
-// discover finds the mirrors, with the defaults that only this package may
-// know from a library.
-func (a *app) discover(ctx context.Context) (fetch.Mirrors, error) {
-	flags := map[string]string{}
-	for _, m := range a.mirrors {
-		name, address, ok := strings.Cut(m, "=")
-		if !ok || address == "" {
-			return nil, usage(fmt.Errorf("--mirror %s: write NAME=URL", fetch.CleanURL(m)))
-		}
-		flags[name] = strings.TrimSpace(flags[name] + " " + address)
-	}
-	mirrors, err := fetch.Discover(ctx, fetch.DiscoverOptions{Flags: flags, Defaults: defaultMirrors(ctx)})
-	return mirrors, usage(err)
 }
 
 // fetcher fetches with a lock's dates in mind: nil for none.
@@ -210,7 +194,7 @@ func (w *work) options(lock *recipes.Lock) (assemble.Options, error) {
 	f := w.fetcher(lock)
 	return assemble.Options{
 		Set: w.set, Lock: lock, Refs: w.refs, Platforms: w.platforms, Store: w.store, Fetcher: f,
-		Go: gobin.Options{Version: lock.Go, Fetcher: f, Helper: helperCommand()}, SourceDate: date,
+		Go: gobin.Options{Version: lock.Go, Fetcher: f, Helper: compileCommand()}, SourceDate: date,
 		Jobs: w.app.jobs, Progress: w.app.sink, Tool: programVersion(), Builder: builder,
 	}, nil
 }

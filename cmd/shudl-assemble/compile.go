@@ -9,23 +9,23 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/gobin"
 )
 
-// helperName is the hidden command that compiles one Go program: what ko
+// compileName is the hidden command that compiles one Go program: what ko
 // needs of memory ends with that process.
-const helperName = "compile-go"
+const compileName = "compile-go"
 
-func (a *app) helper() *cobra.Command {
+func (a *app) compile() *cobra.Command {
 	return &cobra.Command{
-		Use: helperName, Hidden: true, Args: usageArgs(cobra.NoArgs),
+		Use: compileName, Hidden: true, Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return gobin.Helper(cmd.Context(), os.Stdin) },
 	}
 }
 
-// helperCommand is this program as that command; none in a test's binary,
+// compileCommand is this program as that command; none in a test's binary,
 // which is not this program.
-func helperCommand() []string {
+func compileCommand() []string {
 	self, err := os.Executable()
 	if err != nil || strings.HasSuffix(self, ".test") {
 		return nil
 	}
-	return []string{self, helperName}
+	return []string{self, compileName}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -9,6 +10,21 @@ import (
 
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
+
+// discover finds the mirrors, with the defaults that only this package may
+// know from a library.
+func (a *app) discover(ctx context.Context) (fetch.Mirrors, error) {
+	flags := map[string]string{}
+	for _, m := range a.mirrors {
+		name, address, ok := strings.Cut(m, "=")
+		if !ok || address == "" {
+			return nil, usage(fmt.Errorf("--mirror %s: write NAME=URL", fetch.CleanURL(m)))
+		}
+		flags[name] = strings.TrimSpace(flags[name] + " " + address)
+	}
+	mirrors, err := fetch.Discover(ctx, fetch.DiscoverOptions{Flags: flags, Defaults: defaultMirrors(ctx)})
+	return mirrors, usage(err)
+}
 
 // defaultMirrors are the ecosystems' own registries, as OSV-Scalibr's clients
 // know them: given no address they ask the ecosystem's, and what they would
