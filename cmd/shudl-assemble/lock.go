@@ -42,8 +42,8 @@ func (a *app) lock() *cobra.Command {
 				o.Fetcher, o.Refresh, o.Go = w.fetcher(nil), true, runtime.Version()
 			}
 			if len(args) > 0 {
-				if o.Only, err = w.named(args); err != nil {
-					return err
+				if o.Only, err = named(w.set, args, w.distro); err != nil {
+					return usage(err)
 				}
 				kept := w.resolveOptions()
 				o.Go, o.Kept = kept.Go, kept.Fetcher // programs and packages that stay are of the old one
@@ -75,24 +75,6 @@ func (a *app) lock() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("check", "refresh")
 	cmd.MarkFlagsMutuallyExclusive("locked", "refresh")
 	return cmd
-}
-
-// named are the images that the arguments name, in all their streams where
-// none is named, without their ancestors.
-func (w *work) named(args []string) ([]recipes.Ref, error) {
-	var named []recipes.Ref
-	for _, arg := range args {
-		refs, err := w.set.Select([]string{arg}, false, w.distro)
-		if err != nil {
-			return nil, usage(err)
-		}
-		for _, ref := range refs {
-			if ref.Name == refs[len(refs)-1].Name {
-				named = append(named, ref)
-			}
-		}
-	}
-	return named, nil
 }
 
 func checked(w *work, changes []recipes.Change) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,6 +66,24 @@ func (a *app) choose(args []string, all bool) (*work, error) {
 	}
 	w.old, err = recipes.OpenLock(w.dir, w.distro)
 	return w, err
+}
+
+// named are the images that the arguments name, in all their streams where
+// none is named, without their ancestors.
+func named(set *recipes.Set, args []string, d recipes.Distro) ([]recipes.Ref, error) {
+	var out []recipes.Ref
+	for _, arg := range args {
+		refs, err := set.Select([]string{arg}, false, d)
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range refs {
+			if ref.Name == refs[len(refs)-1].Name && !slices.Contains(out, ref) {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out, nil
 }
 
 // open opens store, mirrors and bundle.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,31 +129,11 @@ func underTest(o *contract.Options, args []string, f testFlags) error {
 	if err != nil {
 		return err
 	}
-	o.Refs, err = named(refs, args, f.all, o.Distro)
+	if !f.all {
+		refs, err = named(o.Set, args, o.Distro)
+	}
+	o.Refs = refs
 	return err
-}
-
-// named leaves out the ancestors that nobody asked for.
-func named(refs []recipes.Ref, args []string, all bool, d recipes.Distro) ([]recipes.Ref, error) {
-	if all {
-		return refs, nil
-	}
-	var out []recipes.Ref
-	for _, arg := range args {
-		want, err := recipes.ParseRef(arg)
-		if err != nil {
-			return nil, err
-		}
-		if want.Name == "base" {
-			want.Name = d.Base()
-		}
-		for _, ref := range refs {
-			if ref.Name == want.Name && (want.Stream == "" || ref.Stream == want.Stream) && !slices.Contains(out, ref) {
-				out = append(out, ref)
-			}
-		}
-	}
-	return out, nil
 }
 
 // sandboxCommand is this program as the sandbox's.
