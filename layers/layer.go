@@ -79,12 +79,12 @@ type Blob struct {
 	Tree recipes.Digest `json:"tree"`
 }
 
-// Write packs entries, those that a tree adds to its lower tree (rootfs.Tree.Own),
-// into a blob of the store.
-// The content of every file is held to the sha256 and size of its entry. What
-// an earlier layer of the store holds of it is not compressed again; where it
-// cannot be recorded for the next one, Progress is told. On an error nothing is
-// kept.
+// Write packs entries, those that a tree adds to its lower tree
+// (rootfs.Tree.Own), into a blob of the store. The content of every file is held
+// to the sha256 and size of its entry. What an earlier layer of the store holds
+// of it is not compressed again; where it cannot be recorded for the next one,
+// Progress is told. What an error leaves in the store, such as the list of the
+// entries, is named by nothing, and goes with what is not used.
 func Write(ctx context.Context, s *fetch.Store, entries []rootfs.Entry, o Options) (Blob, error) {
 	blob, err := write(ctx, s, entries, o)
 	if err != nil {
