@@ -1,7 +1,9 @@
 package recipes
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +31,7 @@ func (rec *recipe) checkClashes(s scope, image *Image) {
 			}
 		}
 	}
-	for _, at := range sortedKeys(claimed) {
+	for _, at := range slices.Sorted(maps.Keys(claimed)) {
 		for above := path.Dir(at); above != "."; above = path.Dir(above) {
 			if c, ok := claimed[above]; ok && c.kind != "directory" {
 				s.add(claimed[at].pos, "layers", "%s %s lies below the %s %s (%s)", claimed[at].kind, at, c.kind, above, c.pos)
