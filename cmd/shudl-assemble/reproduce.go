@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
-	"github.com/shudl/shudl-assemble/layers/published"
+	published "github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/recipes"
 )

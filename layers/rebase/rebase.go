@@ -15,8 +15,8 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/publish"
-	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -34,7 +34,7 @@ type Options struct {
 
 // Image is a published image with the base that it is to get.
 type Image struct {
-	image *published.Image
+	image *existing.Image
 	onto  string
 	name  string // of the base
 	base  map[recipes.Platform]digest.Digest
@@ -48,7 +48,7 @@ func Find(ctx context.Context, ref, onto string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.image, err = published.Find(ctx, at, published.Options{Rules: o.Rules, Registry: o.Registry}); err != nil {
+	if i.image, err = existing.Find(ctx, at, existing.Options{Rules: o.Rules, Registry: o.Registry}); err != nil {
 		return nil, err
 	}
 	if at, err = verified(ctx, onto, o, false); err != nil {

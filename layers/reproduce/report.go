@@ -9,8 +9,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/image"
-	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
@@ -87,7 +87,7 @@ func (d *Difference) String() string {
 // lock, a fetcher and an empty store. The error is ErrDiffers where something
 // came out another; what is not here that the provenance names is another
 // error, and then nothing was compared.
-func Run(ctx context.Context, p *published.Image, o assemble.Options) (Report, error) {
+func Run(ctx context.Context, p *existing.Image, o assemble.Options) (Report, error) {
 	report := Report{Reference: p.Reference, Digest: p.Top.Digest().String(), Signers: p.Signers, Images: []Image{}}
 	var all []*image.Built
 	var first *Difference
@@ -120,7 +120,7 @@ func Run(ctx context.Context, p *published.Image, o assemble.Options) (Report, e
 	return report, nil
 }
 
-func describe(one published.Platform, built *image.Built, d *Difference) Image {
+func describe(one existing.Platform, built *image.Built, d *Difference) Image {
 	return Image{
 		Image: built.Image.Ref.String(), Platform: built.Platform, Digest: one.Manifest.Digest().String(),
 		BuildID: built.BuildID, Builder: one.Provenance.RunDetails.Builder.ID,

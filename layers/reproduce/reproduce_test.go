@@ -14,9 +14,9 @@ import (
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
-	"github.com/shudl/shudl-assemble/layers/published"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -130,7 +130,7 @@ func (s scene) again(t *testing.T, ref string) (reproduce.Report, error) {
 // from reproduces a reference with the scene's key.
 func (s scene) from(t *testing.T, ref string, o assemble.Options) (reproduce.Report, error) {
 	t.Helper()
-	p, err := published.Find(t.Context(), ref, trusting(s.key))
+	p, err := existing.Find(t.Context(), ref, trusting(s.key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestEveryPlatformOfAnIndex(t *testing.T) {
 	if len(r.Images) != 2 || !r.Images[0].Reproduced || !r.Images[1].Reproduced || r.Index != nil {
 		t.Errorf("%+v", r)
 	}
-	p, err := published.Find(t.Context(), s.ref("2.5-debian"), published.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}})
+	p, err := existing.Find(t.Context(), s.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,23 +186,23 @@ func TestFindRefuses(t *testing.T) {
 	s := stage(t, nil)
 	for name, one := range map[string]struct {
 		ref  string
-		o    published.Options
+		o    existing.Options
 		want error
 	}{
 		"another key": {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
-		"no tag":      {s.ref("9-debian"), published.Options{}, publish.ErrNoTag},
-		"no image":    {"here", published.Options{}, publish.ErrUsage},
+		"no tag":      {s.ref("9-debian"), existing.Options{}, publish.ErrNoTag},
+		"no image":    {"here", existing.Options{}, publish.ErrUsage},
 	} {
-		if _, err := published.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
+		if _, err := existing.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	index := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
-	if _, err := published.Find(t.Context(), index.ref("2.5-debian"), published.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
+	if _, err := existing.Find(t.Context(), index.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
 		t.Errorf("a platform that is not there: %v", err)
 	}
 	unsigned := stage(t, func(o *assemble.Options) { o.Signer = nil })
-	if _, err := published.Find(t.Context(), unsigned.ref("2.5-debian"), published.Options{}); !errors.Is(err, verify.ErrAttestation) {
+	if _, err := existing.Find(t.Context(), unsigned.ref("2.5-debian"), existing.Options{}); !errors.Is(err, verify.ErrAttestation) {
 		t.Errorf("an image without provenance: %v", err)
 	}
 }
@@ -211,7 +211,7 @@ func TestFindRefuses(t *testing.T) {
 // it is wrong.
 func TestStatementsAreNoInput(t *testing.T) {
 	s := stage(t, nil)
-	p, err := published.Find(t.Context(), s.ref("latest-debian"), published.Options{})
+	p, err := existing.Find(t.Context(), s.ref("latest-debian"), existing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestStatementsAreNoInput(t *testing.T) {
 // What is at hand is not what made the image: nothing is built or compared.
 func TestOtherInputs(t *testing.T) {
 	s := stage(t, nil)
-	p, err := published.Find(t.Context(), s.ref("latest-debian"), published.Options{})
+	p, err := existing.Find(t.Context(), s.ref("latest-debian"), existing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,10 +260,10 @@ func TestOtherInputs(t *testing.T) {
 }
 
 // trusting are options in which one key may have signed.
-func trusting(key *attest.Key) published.Options {
+func trusting(key *attest.Key) existing.Options {
 	signer, err := trust.Key(key.Public())
 	if err != nil {
 		panic(err)
 	}
-	return published.Options{Rules: verify.Always(verify.Rule{Signers: trust.Signers{signer}})}
+	return existing.Options{Rules: verify.Always(verify.Rule{Signers: trust.Signers{signer}})}
 }

@@ -16,7 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
-	"github.com/shudl/shudl-assemble/layers/published"
+	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
@@ -222,7 +222,7 @@ func TestForeignProvenance(t *testing.T) {
 	} {
 		f := forge(t, s)
 		change(f)
-		_, err := published.Find(t.Context(), f.publish(t), trusting(s.key))
+		_, err := existing.Find(t.Context(), f.publish(t), trusting(s.key))
 		if !errors.Is(err, verify.ErrAttestation) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}

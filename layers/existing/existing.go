@@ -1,7 +1,7 @@
-// Package published reads an image as it was published, with what its builder
-// said of how it came to be: the ground for building it again, or for putting
-// it onto another base.
-package published
+// Package existing reads an image that has been published, with what its
+// builder said of how it came to be: the ground for building it again, or for
+// putting it onto another base.
+package existing
 
 import (
 	"context"
