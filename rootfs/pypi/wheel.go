@@ -134,7 +134,6 @@ type release struct {
 	Hashes   map[string]string `json:"hashes"`
 	Size     int64             `json:"size"`
 	Python   *string           `json:"requires-python"`
-	Yanked   any               `json:"yanked"` // false, true or the reason
 }
 
 // chooseWheel picks the wheel of the version that fits the target best.
