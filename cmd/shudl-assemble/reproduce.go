@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
-	published "github.com/shudl/shudl-assemble/layers/existing"
+	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -51,7 +51,7 @@ func (a *app) reproduceImage(ctx context.Context, ref string, trusted trustFlags
 	if err != nil {
 		return err
 	}
-	found, err := published.Find(ctx, ref, o)
+	found, err := existing.Find(ctx, ref, o)
 	if err != nil {
 		return fmt.Errorf("reproduce %s: %w", ref, err)
 	}
@@ -76,7 +76,7 @@ func (a *app) reproduceImage(ctx context.Context, ref string, trusted trustFlags
 	return errors.Join(writeReproduction(a.stdout, report, a.output), err)
 }
 
-func (a *app) reproduceOptions(trusted trustFlags, cold bool) (o published.Options, err error) {
+func (a *app) reproduceOptions(trusted trustFlags, cold bool) (o existing.Options, err error) {
 	if a.output != "" && a.output != "text" && a.output != "json" {
 		return o, usage(fmt.Errorf("--output %s: it is text or json", a.output))
 	}

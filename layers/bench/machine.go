@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// machine is what this machine does at best, in bytes a second of one core.
+// machine is what this machine does, in bytes a second of one core.
 type machine struct {
 	cores                    int
 	read, hash, gzip, gunzip float64
