@@ -47,8 +47,8 @@ func (f *signFlags) find(ctx context.Context, a *app, dest publish.Destination) 
 		return signing{}, usage(errors.New("--key and --keyless: sign with the one or the other"))
 	case f.keyless:
 		return f.findIdentity(ctx, a, format)
-	case f.signingConfig != "" || f.token != "":
-		return signing{}, usage(errors.New("--signing-config and --identity-token go with --keyless"))
+	case f.signingConfig != "" || f.trustedRoot != "" || f.token != "":
+		return signing{}, usage(errors.New("--signing-config, --trusted-root and --identity-token go with --keyless: add it, or leave them out to sign with a key"))
 	}
 	options := attest.KeyOptions{Path: f.key, Destination: dest.String(), Local: dest.Local(), Say: a.sink.Say}
 	if password, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {

@@ -52,6 +52,8 @@ func (f *trustFlags) rules() (verify.Rules, error) {
 		return p.Rule, nil
 	case keyless && f.key != "":
 		return nil, usage(errors.New("--key and --certificate-…: name one, or both in a policy"))
+	case !keyless && (f.root != "" || f.ignoreLog || f.ignoreSCT):
+		return nil, usage(errors.New("--trusted-root and --insecure-… are for signers with a certificate: add --certificate-identity and --certificate-oidc-issuer, or leave them out: a key needs neither"))
 	}
 	signer, err := f.signer(keyless)
 	if err != nil {
