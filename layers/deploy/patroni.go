@@ -133,7 +133,7 @@ func (p patroni) scraped() map[string]string {
 	if p.MetricsFrom == "" {
 		return nil
 	}
-	return scrape(8008)
+	return scrape(8008, "/metrics")
 }
 
 func (p patroni) container() corev1.Container {

@@ -67,8 +67,9 @@ type port struct {
 	host int
 	// from are the parts that may reach it; none means all of the namespace.
 	from []string
-	// metrics says that it has nothing else, and every namespace may ask.
-	metrics bool
+	// metrics is the path of its metrics where it has nothing else, and every
+	// namespace may ask.
+	metrics string
 	// measured says that it has metrics beside what it is there for, which asks
 	// for a password.
 	measured bool
@@ -103,7 +104,7 @@ func database(inLakehouse bool) []part {
 			secrets: []secret{{"postgresql-password", "POSTGRES_PASSWORD_FILE"}}},
 		roles,
 		{name: "exporter", image: "postgres-exporter", beside: "postgresql", memory: 128, tmp: 16, json: true, needs: []string{"roles"},
-			ports:   []port{{name: "metrics", number: 9187, metrics: true}},
+			ports:   []port{{name: "metrics", number: 9187, metrics: "/metrics"}},
 			env:     []recipes.Variable{{Name: "DATA_SOURCE_URI", Value: "{postgresql}:5432/postgres?sslmode=disable"}, {Name: "DATA_SOURCE_USER", Value: "exporter"}},
 			secrets: []secret{{"exporter-password", "DATA_SOURCE_PASS_FILE"}}},
 	}
@@ -122,7 +123,7 @@ func lake() []part {
 		{name: "bucket", image: "minio", script: bucketScript, memory: 256, tmp: 16, needs: []string{"minio"},
 			secrets: []secret{{key: "minio-password"}, {key: "lake-password"}}},
 		{name: "nessie", image: "nessie", cpu: 250, memory: 1024, tmp: 256, needs: []string{"roles", "bucket"}, ready: &ready{"management", "/q/health/ready"},
-			ports: []port{{name: "http", number: 19120, host: 19120}, {name: "management", number: 19121, metrics: true}},
+			ports: []port{{name: "http", number: 19120, host: 19120}, {name: "management", number: 19121, metrics: "/q/metrics"}},
 			env: []recipes.Variable{
 				{Name: "NESSIE_JDBC_URL", Value: "jdbc:postgresql://{postgresql}:5432/nessie"}, {Name: "NESSIE_JDBC_USERNAME", Value: "nessie"},
 				{Name: "NESSIE_WAREHOUSE_LOCATION", Value: "s3://lake/warehouse"}, {Name: "NESSIE_S3_ENDPOINT", Value: "http://{minio}:9000/"}, {Name: "NESSIE_S3_ACCESS_KEY", Value: "lake"}},

@@ -76,17 +76,22 @@ func (w workloads) pod(s service) corev1.PodTemplateSpec {
 		template.Spec.Containers = append(template.Spec.Containers, w.container(s, one))
 		template.Spec.Volumes = append(template.Spec.Volumes, w.volumes(one)...)
 		for _, p := range one.ports {
-			if one.beside != "" && p.metrics {
-				template.Annotations = scrape(p.number)
+			if p.metrics != "" {
+				template.Annotations = scrape(p.number, p.metrics)
 			}
 		}
 	}
 	return template
 }
 
-// scrape are the annotations by which a Prometheus commonly finds metrics.
-func scrape(port int32) map[string]string {
-	return map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": fmt.Sprint(port)}
+// scrape are the annotations by which a Prometheus commonly finds metrics, at
+// /metrics where they name no path.
+func scrape(port int32, path string) map[string]string {
+	found := map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": fmt.Sprint(port)}
+	if path != "/metrics" {
+		found["prometheus.io/path"] = path
+	}
+	return found
 }
 
 // container writes a service as a container of the pod of another, or its own.
@@ -241,7 +246,7 @@ func (w workloads) policy(s service) any {
 }
 
 func (w workloads) peers(p port) []networkingv1.NetworkPolicyPeer {
-	if p.metrics {
+	if p.metrics != "" {
 		return []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}}
 	}
 	var peers []networkingv1.NetworkPolicyPeer
