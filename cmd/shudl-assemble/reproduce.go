@@ -38,7 +38,7 @@ func (a *app) reproduce() *cobra.Command {
 	f := cmd.Flags()
 	a.fetchFlags(f)
 	f.StringVar(&a.recipesDir, "recipes", "", "`DIR` of recipes (default: recipes/ here, else the built-in ones)")
-	f.StringVar(&a.platforms, "platform", "", "of an index: linux/amd64 or linux/arm64 (default: all that it has)")
+	f.StringVar(&a.platforms, "platform", "", "linux/amd64 or linux/arm64 (default: of an index all that it has)")
 	trusted.add(f)
 	f.Lookup("key").Usage = "public key `FILE` in PEM, or env://NAME (default: who signed the provenance is not checked)"
 	f.BoolVar(&cold, "cold", false, "download everything again too")

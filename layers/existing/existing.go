@@ -24,7 +24,8 @@ type Options struct {
 	// is not checked, and the provenance is only as good as the place it lies
 	// in.
 	Rules verify.Rules
-	// Platforms of an index; empty means all that it has.
+	// Platforms of an index; empty means all that it has. An image without an
+	// index must be of the one that is named.
 	Platforms []recipes.Platform
 	// Registry says how registries are reached.
 	Registry publish.RegistryOptions
@@ -86,7 +87,24 @@ func Find(ctx context.Context, ref string, o Options) (*Image, error) {
 		}
 		p.Platforms = append(p.Platforms, one)
 	}
+	if children[0].Platform == "" {
+		if err := p.holds(o.Platforms); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+// holds is an error where an image without an index is not of a platform that
+// was asked for.
+func (p *Image) holds(platforms []recipes.Platform) error {
+	own := p.Platforms[0].Provenance.BuildDefinition.ExternalParameters.Platform
+	for _, platform := range platforms {
+		if platform != own {
+			return fmt.Errorf("%w: it is for %s, not for %s", publish.ErrUsage, own, platform)
+		}
+	}
+	return nil
 }
 
 // chosen are the platforms that were asked for. What is no index has one

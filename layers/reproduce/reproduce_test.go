@@ -189,13 +189,18 @@ func TestFindRefuses(t *testing.T) {
 		o    existing.Options
 		want error
 	}{
-		"another key": {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
-		"no tag":      {s.ref("9-debian"), existing.Options{}, publish.ErrNoTag},
-		"no image":    {"here", existing.Options{}, publish.ErrUsage},
+		"another key":              {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
+		"no tag":                   {s.ref("9-debian"), existing.Options{}, publish.ErrNoTag},
+		"no image":                 {"here", existing.Options{}, publish.ErrUsage},
+		"of one platform, another": {s.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}}, publish.ErrUsage},
+		"of one platform, both":    {s.ref("2.5-debian"), existing.Options{Platforms: recipes.Platforms()}, publish.ErrUsage},
 	} {
 		if _, err := existing.Find(t.Context(), one.ref, one.o); !errors.Is(err, one.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := existing.Find(t.Context(), s.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{recipes.LinuxAMD64}}); err != nil {
+		t.Errorf("of one platform, its own: %v", err)
 	}
 	index := stage(t, func(o *assemble.Options) { o.Platforms = recipes.Platforms() })
 	if _, err := existing.Find(t.Context(), index.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{"linux/mips"}}); !errors.Is(err, publish.ErrUsage) {
