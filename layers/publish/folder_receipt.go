@@ -124,18 +124,15 @@ func (p *publication) unchangedFolder(ctx context.Context, folder *layoutReposit
 
 // names says whether index.json names all that it named.
 func (r folderReceipt) names(index ocispec.Index) bool {
-	tags := map[string]digest.Digest{}
 	var referrers []digest.Digest
 	for _, d := range index.Manifests {
-		tag := d.Annotations[ocispec.AnnotationRefName]
-		if tag == "" {
+		if d.Annotations[ocispec.AnnotationRefName] == "" {
 			referrers = append(referrers, d.Digest)
-		} else if _, again := tags[tag]; !again {
-			tags[tag] = d.Digest // the first one counts, as in Resolve
 		}
 	}
+	tags := tagged(index)
 	for tag, d := range r.Tags {
-		if tags[tag] != d {
+		if tags[tag].Digest != d {
 			return false
 		}
 	}

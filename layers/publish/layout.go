@@ -110,11 +110,9 @@ func (r *layoutRepository) Resolve(_ context.Context, tag string) (ocispec.Descr
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	for _, d := range index.Manifests {
-		if d.Annotations[ocispec.AnnotationRefName] == tag {
-			d.Annotations = nil
-			return d, nil
-		}
+	if d, ok := tagged(index)[tag]; ok {
+		d.Annotations = nil
+		return d, nil
 	}
 	return ocispec.Descriptor{}, fmt.Errorf("%w: %s%s", ErrNoTag, r.Reference(tag), tagsIn(index))
 }
@@ -123,8 +121,8 @@ func (r *layoutRepository) Resolve(_ context.Context, tag string) (ocispec.Descr
 // there; it is empty where there is none.
 func tagsIn(index ocispec.Index) string {
 	var tags []string
-	for _, d := range index.Manifests {
-		if tag := d.Annotations[ocispec.AnnotationRefName]; tag != "" && !strings.HasPrefix(tag, "sha256-") {
+	for tag := range tagged(index) {
+		if !strings.HasPrefix(tag, "sha256-") {
 			tags = append(tags, tag)
 		}
 	}

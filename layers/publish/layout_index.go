@@ -51,6 +51,20 @@ func (r *layoutRepository) readIndex() (ocispec.Index, []byte, error) {
 	return index, raw, nil
 }
 
+// tagged are the entries that have a tag. Other tools may give one to several
+// entries, which the specification of layouts allows; that of indexes takes the
+// first that matches.
+func tagged(index ocispec.Index) map[string]ocispec.Descriptor {
+	entries := map[string]ocispec.Descriptor{}
+	for _, d := range index.Manifests {
+		tag := d.Annotations[ocispec.AnnotationRefName]
+		if _, again := entries[tag]; tag != "" && !again {
+			entries[tag] = d
+		}
+	}
+	return entries
+}
+
 // Tag moves all tags in one step: readers see the old index or the new one.
 func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) error {
 	return r.move(ctx, m, tags, func(*ocispec.Index) error { return nil })
@@ -59,12 +73,9 @@ func (r *layoutRepository) Tag(ctx context.Context, m Manifest, tags []string) e
 // Swap looks and moves while no other process can.
 func (r *layoutRepository) Swap(ctx context.Context, m Manifest, tags []string, was map[string]digest.Digest) error {
 	return r.move(ctx, m, tags, func(index *ocispec.Index) error {
-		is := map[string]digest.Digest{}
-		for _, d := range index.Manifests {
-			is[d.Annotations[ocispec.AnnotationRefName]] = d.Digest
-		}
+		entries := tagged(*index)
 		for _, tag := range tags {
-			if is[tag] != was[tag] && is[tag] != m.Digest() {
+			if is := entries[tag].Digest; is != was[tag] && is != m.Digest() {
 				return fmt.Errorf("%w: %s", ErrChanged, r.Reference(tag))
 			}
 		}
@@ -173,7 +184,8 @@ func setTags(index *ocispec.Index, m Manifest, tags []string) {
 }
 
 // sortEntries puts images first, each by tag; then what is said of them by
-// tag; then what refers to them, by digest. What is said of the image that
+// tag; then what refers to them, by digest. Of several entries with one tag the
+// first stays the first. What is said of the image that
 // cosign reads of a layout comes before the rest, since cosign reads the
 // first signatures and the first attestations.
 func sortEntries(entries []ocispec.Descriptor) {
@@ -197,7 +209,7 @@ func sortEntries(entries []ocispec.Descriptor) {
 		if a != b {
 			return a < b
 		}
-		return entries[i].Digest < entries[j].Digest
+		return a == "" && entries[i].Digest < entries[j].Digest
 	})
 }
 

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -55,6 +57,60 @@ func TestSwap(t *testing.T) {
 				t.Errorf("latest is %s: %v", d.Digest, err)
 			}
 		})
+	}
+}
+
+// Other tools may give one tag to several entries of a layout: the first
+// counts where a tag is read or moved, and where another is written beside it.
+func TestTagThatALayoutHasTwice(t *testing.T) {
+	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dest := publish.NewLayout(dir)
+	repo, _ := dest.Repository("postgresql")
+	var images []ocispec.Descriptor
+	for _, version := range []string{"17.12", "17.13"} {
+		p := postgresql()
+		p.version, p.content = version, version
+		r := p.release(t, store)
+		r.Tags, r.Fixed = []string{version}, ""
+		mustPublish(t, dest, r, publish.Options{Signer: key})
+		d, err := repo.Resolve(t.Context(), version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Annotations = map[string]string{ocispec.AnnotationRefName: "twice"}
+		images = append(images, d)
+	}
+	path := filepath.Join(dir, "postgresql", "index.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, first := range images { // whichever digest is the smaller
+		other := images[1-at]
+		var index ocispec.Index
+		err := json.Unmarshal(raw, &index)
+		index.Manifests = append(index.Manifests, first, other)
+		twice, _ := json.Marshal(index)
+		m, readErr := repo.Manifest(t.Context(), other.Digest)
+		if err := errors.Join(err, readErr, os.WriteFile(path, twice, 0o644), repo.Tag(t.Context(), m, []string{"beside"})); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := repo.Resolve(t.Context(), "twice"); err != nil || d.Digest != first.Digest {
+			t.Errorf("it is %s, want %s: %v", d.Digest, first.Digest, err)
+		}
+		if _, err := repo.Resolve(t.Context(), "nosuch"); !strings.HasSuffix(fmt.Sprint(err), ": there are 17.12, 17.13, beside, twice") {
+			t.Error(err)
+		}
+		// That its last entry is the new image already is no leave to move it.
+		if err := repo.Swap(t.Context(), m, []string{"twice"}, map[string]digest.Digest{"twice": digest.FromString("x")}); !errors.Is(err, publish.ErrChanged) {
+			t.Errorf("%v, want ErrChanged", err)
+		}
+		if err := repo.Swap(t.Context(), m, []string{"twice"}, map[string]digest.Digest{"twice": first.Digest}); err != nil {
+			t.Error(err)
+		}
+		if d, err := repo.Resolve(t.Context(), "twice"); err != nil || d.Digest != other.Digest {
+			t.Errorf("moved to %s, want %s: %v", d.Digest, other.Digest, err)
+		}
 	}
 }
 
