@@ -119,10 +119,11 @@ func (t *plainTask) Done(err error) {
 	fmt.Fprintf(t.sink.w, "%s %s%.1f s\n", t.what, t.amount(), time.Since(t.since).Seconds())
 }
 
-// failed tells why a task ended, unless another's end was its cause.
+// failed tells why a task ended, unless another's end was its cause. Tasks that
+// meet a full disk all name another file of it: the command's error says it.
 func (p *plain) failed(what string, err error) {
 	text := redact(err.Error())
-	if p.told[text] || errors.Is(err, context.Canceled) {
+	if p.told[text] || errors.Is(err, context.Canceled) || full(err) {
 		return
 	}
 	p.told[text] = true

@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/contract/sandbox"
 	"github.com/shudl/shudl-assemble/layers/keyless"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
@@ -47,10 +49,21 @@ func help(err error) []string {
 		return []string{"log in with `docker login`, `podman login` or a credential helper; for ghcr.io GITHUB_TOKEN will do, in a job with `packages: write`"}
 	case errors.Is(err, publish.ErrPermission):
 		return []string{"name another folder, or one that this user may write in"}
+	case full(err):
+		return []string{
+			"free space on that disk: `shudl-assemble cache gc` removes what was not used for 30 days from the store",
+			"--cache DIR puts the store on another disk, --to oci:DIR the images",
+		}
 	case errors.As(err, &wrong):
 		return []string{"`shudl-assemble help` lists the commands, `shudl-assemble help COMMAND` their flags"}
 	}
 	return nil
+}
+
+// full says whether a disk, or what a user may have of it, is full. Linux calls
+// its limit of namespaces so, too.
+func full(err error) bool {
+	return (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && !errors.Is(err, sandbox.ErrNoNamespaces)
 }
 
 // indent keeps the further lines of a message below its first.

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/shudl/shudl-assemble/layers/assemble"
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/contract"
+	"github.com/shudl/shudl-assemble/layers/contract/sandbox"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/rebase"
@@ -80,6 +83,31 @@ help: --distro debian makes the same images from Debian
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+// A full disk is told once, by the error at the end, with what to do: every
+// task that meets it names another file.
+func TestFullDisk(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		var b bytes.Buffer
+		p := newPlain(&b)
+		var last error
+		for i := range 3 {
+			last = fmt.Errorf("store: %w", &fs.PathError{Op: "write", Path: fmt.Sprint("/cache/tmp/fetch-", i), Err: cause})
+			p.Start("fetch", fmt.Sprint(i, ".jar")).Done(last)
+		}
+		p.Close()
+		report(&b, fmt.Errorf("spark:4: fetch 2.jar: %w", last))
+		want := "error: spark:4: fetch 2.jar: store: write /cache/tmp/fetch-2: " + cause.Error() + "\n" +
+			"help: free space on that disk: `shudl-assemble cache gc` removes what was not used for 30 days from the store\n" +
+			"help: --cache DIR puts the store on another disk, --to oci:DIR the images\n"
+		if b.String() != want {
+			t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+		}
+	}
+	if full(fmt.Errorf("%w: %w", sandbox.ErrNoNamespaces, syscall.ENOSPC)) {
+		t.Error("a limit of namespaces is taken for a full disk")
 	}
 }
 
