@@ -1,11 +1,13 @@
 package layers
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/bits"
 	"strconv"
 	"time"
 
@@ -108,6 +110,39 @@ func (e encoders) leave(w io.WriteCloser, cheap bool) {
 	case e[levelOf(cheap)] <- idle:
 	default:
 	}
+}
+
+// opening is how what encode writes of a chunk of some bytes begins: the header
+// of a gzip member, or that of a zstd frame. Before it has compressed a whole
+// block, the encoder of zstd does not know how long the chunk is.
+func opening(size int, c Compression, cheap bool) []byte {
+	if c != Zstd {
+		level := byte(0)
+		if cheap {
+			level = 4 // the fastest
+		}
+		return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, level, 255}
+	}
+	h, block := zstd.Header{WindowSize: 8 << 20, HasCheckSum: true}, 128<<10
+	if cheap {
+		h.WindowSize, block = 4<<20, 64<<10
+	}
+	if size < block {
+		h.FrameContentSize, h.SingleSegment = uint64(size), size > zstd.MinWindowSize
+		h.WindowSize = max(zstd.MinWindowSize, uint64(1)<<bits.Len(uint(size)))
+	}
+	out, _ := h.AppendTo(nil) // its error is always nil
+	return out
+}
+
+// decompressOne reads one gzip member of r and nothing behind it, or all zstd
+// frames of r.
+func decompressOne(r *bufio.Reader, c Compression) (io.ReadCloser, error) {
+	z, err := Decompress(r, c.MediaType())
+	if one, ok := z.(*gzip.Reader); ok && err == nil {
+		one.Multistream(false)
+	}
+	return z, err
 }
 
 // Decompress reads the tar stream of a layer blob by its OCI media type.

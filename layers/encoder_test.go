@@ -34,6 +34,25 @@ func TestUsedEncoders(t *testing.T) {
 	}
 }
 
+// TestOpening holds the header that pieces are held to to the encoder's, on both
+// sides of each size at which that of zstd becomes another.
+func TestOpening(t *testing.T) {
+	in := noise(300_000, 3)
+	for _, size := range []int{1, 255, 256, 512, 1023, 1024, 1025, 65535, 65536, 65537, 65791, 65792, 128<<10 - 1, 128 << 10, 128<<10 + 1, 300_000} {
+		for _, as := range []Compression{Gzip, Zstd} {
+			for _, cheap := range []bool{false, true} {
+				var out bytes.Buffer
+				if err := encode(&out, in[:size], as, cheap); err != nil {
+					t.Fatal(err)
+				}
+				if want := opening(size, as, cheap); !bytes.HasPrefix(out.Bytes(), want) {
+					t.Errorf("%d bytes as %s, cheap %t, begin with %x, not %x", size, as, cheap, out.Bytes()[:len(want)], want)
+				}
+			}
+		}
+	}
+}
+
 // TestEncodersAfterGigabytes: positions are counted in 31 bits, from the first
 // chunk of a compressor on.
 func TestEncodersAfterGigabytes(t *testing.T) {

@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -98,8 +99,13 @@ func room(size int) int { return size + size/128 + 128 }
 var errOther = errors.New("other bytes than those of the chunk")
 
 // take fills the output with the piece of an earlier layer, if it is what the
-// chunk is compressed to. Nothing is handed on before that is known.
-func (o *output) take(piece *io.SectionReader, chunk []byte, as Compression) (err error) {
+// chunk is compressed to, as far as that shows without compressing: it begins
+// with the header that the encoder writes, is one gzip member and nothing more,
+// and decompresses to the chunk, checksums included. Not seen are bytes that
+// another encoder, or somebody who knows how, made for the same chunk with that
+// header, and a zstd frame behind the chunk's that comes to nothing. Nothing is
+// handed on before all is known.
+func (o *output) take(piece *io.SectionReader, chunk []byte, as Compression, cheap bool) (err error) {
 	if piece.Size() > int64(room(len(chunk))) {
 		return errOther
 	}
@@ -120,19 +126,7 @@ func (o *output) take(piece *io.SectionReader, chunk []byte, as Compression) (er
 	for i, b := range held {
 		readers[i] = bytes.NewReader(b)
 	}
-	z, err := Decompress(io.MultiReader(readers...), as.MediaType())
-	if err != nil {
-		return err
-	}
-	defer z.Close()
-	rest := expected(chunk)
-	if _, err := io.Copy(&rest, z); err != nil {
-		return err
-	}
-	if len(rest) > 0 {
-		return errOther
-	}
-	return nil
+	return encodes(bufio.NewReader(io.MultiReader(readers...)), chunk, as, cheap)
 }
 
 // read reads a piece into blocks.
@@ -147,6 +141,27 @@ func (o *output) read(piece *io.SectionReader) (held [][]byte, err error) {
 		left -= int64(len(b))
 	}
 	return held, nil
+}
+
+// encodes says by nil that a piece is the chunk as take holds it to that.
+func encodes(piece *bufio.Reader, chunk []byte, as Compression, cheap bool) error {
+	want := opening(len(chunk), as, cheap)
+	if have, err := piece.Peek(len(want)); err != nil || !bytes.Equal(have, want) {
+		return errOther
+	}
+	z, err := decompressOne(piece, as)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	rest := expected(chunk)
+	if _, err := io.Copy(&rest, z); err != nil {
+		return err
+	}
+	if _, err := piece.Peek(1); len(rest) > 0 || err == nil {
+		return errOther
+	}
+	return nil
 }
 
 // expected are bytes that are about to be written; others are an error.

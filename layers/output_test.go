@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -101,7 +102,7 @@ func TestOutputTakesOnlyItsOwn(t *testing.T) {
 		}
 		want := append(piece.Bytes(), c.more...)
 		out := newOutput(NewPool(1), len(chunk))
-		err := out.take(io.NewSectionReader(bytes.NewReader(want), 0, int64(len(want))), chunk, Gzip)
+		err := out.take(io.NewSectionReader(bytes.NewReader(want), 0, int64(len(want))), chunk, Gzip, false)
 		close(out.blocks)
 		var got bytes.Buffer
 		if _, e := out.writeTo(&got, never); e != nil {
@@ -114,4 +115,77 @@ func TestOutputTakesOnlyItsOwn(t *testing.T) {
 			t.Errorf("%s: %v, %d bytes handed on", name, err, got.Len())
 		}
 	}
+}
+
+// TestOutputTakesOnlyTheEncodersBytes changes what decompressing does not show:
+// the header, and how the chunk is divided.
+func TestOutputTakesOnlyTheEncodersBytes(t *testing.T) {
+	chunk := bytes.Repeat([]byte("chunk "), 1<<17)
+	encoded := func(of []byte, as Compression, cheap bool) []byte {
+		var piece bytes.Buffer
+		if err := encode(&piece, of, as, cheap); err != nil {
+			t.Fatal(err)
+		}
+		return piece.Bytes()
+	}
+	at := func(i int, value byte) func(Compression, []byte) []byte {
+		return func(_ Compression, b []byte) []byte { b[i] = value; return b }
+	}
+	both, gzip := []Compression{Gzip, Zstd}, []Compression{Gzip}
+	for name, c := range map[string]struct {
+		as     []Compression
+		change func(as Compression, piece []byte) []byte
+		ok     bool
+	}{
+		"its own":         {both, func(_ Compression, b []byte) []byte { return b }, true},
+		"the other level": {both, func(as Compression, _ []byte) []byte { return encoded(chunk, as, true) }, false},
+		"a time":          {gzip, at(4, 1), false},
+		"the best level":  {gzip, at(8, 2), false},
+		"a system":        {gzip, at(9, 3), false},
+		"the text flag":   {gzip, at(3, 1), false},
+		"a name":          {gzip, func(_ Compression, b []byte) []byte { b[3] = 8; return slices.Insert(b, 10, 'a', 0) }, false},
+		"two members": {gzip, func(as Compression, _ []byte) []byte {
+			return append(encoded(chunk[:600], as, false), encoded(chunk[600:], as, false)...)
+		}, false},
+		"an empty one behind": {gzip, func(as Compression, b []byte) []byte { return append(b, encoded(nil, as, false)...) }, false},
+		"another window":      {[]Compression{Zstd}, func(_ Compression, b []byte) []byte { b[5] += 8; return b }, false},
+		"the unused bit":      {[]Compression{Zstd}, func(_ Compression, b []byte) []byte { b[4] |= 16; return b }, false},
+	} {
+		for _, as := range c.as {
+			piece := c.change(as, encoded(chunk, as, false))
+			z, err := Decompress(bytes.NewReader(piece), as.MediaType())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back, err := io.ReadAll(z); err != nil || !bytes.Equal(back, chunk) {
+				t.Errorf("%s as %s: it does not decompress to the chunk: %v", name, as, err)
+			}
+			out := newOutput(NewPool(1), len(chunk))
+			err = out.take(io.NewSectionReader(bytes.NewReader(piece), 0, int64(len(piece))), chunk, as, false)
+			if handed := len(out.blocks) > 0; (err == nil) != c.ok || handed != c.ok {
+				t.Errorf("%s as %s: %v, handed on: %t", name, as, err, handed)
+			}
+		}
+	}
+}
+
+// otherwise compresses the chunk of a piece at the fastest level, and gives it
+// the piece's header: bytes that only compressing the chunk tells from those.
+func otherwise(t *testing.T, piece []byte, as Compression) []byte {
+	t.Helper()
+	z, err := Decompress(bytes.NewReader(piece), as.MediaType())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := encode(&out, chunk, as, true); err != nil {
+		t.Fatal(err)
+	}
+	cheap := opening(len(chunk), as, true)
+	own := opening(len(chunk), as, bytes.HasPrefix(piece, cheap))
+	return slices.Concat(own, out.Bytes()[len(cheap):])
 }

@@ -47,7 +47,7 @@ type chunk struct {
 // compress fills out with what in is compressed to: the piece of an earlier
 // layer, where there is one and it is that.
 func (c *chunk) compress(with encoders, piece *io.SectionReader, as Compression, cheap bool) error {
-	if piece != nil && c.out.take(piece, c.in, as) == nil {
+	if piece != nil && c.out.take(piece, c.in, as, cheap) == nil {
 		return nil
 	}
 	err := with.encode(c.out, c.in, as, cheap)
