@@ -121,7 +121,7 @@ func (s *Store) GC(ctx context.Context, o GCOptions) (GCResult, error) {
 	var res GCResult
 	var objects []aged
 	err = s.walk(ctx, objectsDir, func(path string, info fs.FileInfo) error {
-		if o.Keep[recipes.Digest(filepath.Base(path))] {
+		if d := recipes.Digest(filepath.Base(path)); o.Keep[d] && path == s.objectPath(d) {
 			res.Kept.add(info.Size())
 			return nil
 		}
@@ -171,7 +171,22 @@ func (s *Store) sweep(ctx context.Context, o GCOptions, now time.Time, res *GCRe
 			return err
 		}
 	}
+	if !o.DryRun {
+		s.sweepSplit()
+	}
 	return nil
+}
+
+// sweepSplit removes the folders, named by two digits, into which earlier
+// versions put objects and records, as far as they are empty by now. What is in
+// the others ages as all does: an earlier version may share the store.
+func (s *Store) sweepSplit() {
+	for _, pattern := range []string{objectsDir + "/??", recordsDir + "/*/??"} {
+		old, _ := fs.Glob(os.DirFS(s.dir), pattern) // only a malformed pattern is an error
+		for _, dir := range old {
+			_ = os.Remove(filepath.Join(s.dir, dir)) // fails where something is in it
+		}
+	}
 }
 
 func (r *GCResult) remove(path string, size int64, dry bool) error {

@@ -69,6 +69,60 @@ func TestGC(t *testing.T) {
 	}
 }
 
+// TestGCOfASplitStore has what earlier versions left, which put objects and
+// records into folders by their first two digits: nothing there is found, and it
+// goes once it is old, its folders too.
+func TestGCOfASplitStore(t *testing.T) {
+	s := newStore(t)
+	split := func(path string) string {
+		name := filepath.Base(path)
+		dir := filepath.Join(filepath.Dir(path), name[:2])
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		moved := filepath.Join(dir, name)
+		if err := os.Rename(path, moved); err != nil {
+			t.Fatal(err)
+		}
+		return moved
+	}
+	old, young := put(t, s, "old"), put(t, s, "young")
+	if err := s.SetRecord("tar", "old", nil); err != nil {
+		t.Fatal(err)
+	}
+	record, _ := s.recordPath("tar", "old")
+	gone := []string{split(s.objectPath(old)), split(record)}
+	for _, path := range gone {
+		age(t, path, 40*24*time.Hour)
+	}
+	stays := split(s.objectPath(young))
+	if _, ok := s.Has(old); ok {
+		t.Error("an object is found where an earlier version put it")
+	}
+	if u, err := s.Usage(t.Context()); err != nil || u.Objects.Files != 2 || u.Records.Files != 1 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || v.Sound.Files != 2 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	options := GCOptions{Keep: map[recipes.Digest]bool{old: true}, DryRun: true}
+	if res, err := s.GC(t.Context(), options); err != nil || res.Removed.Files != 2 || res.Kept.Files != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	options.DryRun = false
+	if _, err := s.GC(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range gone {
+		if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder of %s stays: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(stays); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTheLongestUnusedGoFirst has an old object that is looked for every day,
 // and one that was written later and not looked at again.
 func TestTheLongestUnusedGoFirst(t *testing.T) {
