@@ -255,8 +255,10 @@ func (n *node) layer(ctx context.Context, name string, entries []rootfs.Entry) (
 	})
 	if r.Dest != nil { // who publishes says what is in it
 		group.Go(func() (err error) {
-			keep, err = n.sketch(both, entries)
-			return err
+			if keep, err = n.sketch(both, entries); err != nil {
+				return n.inLayer(name, err)
+			}
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {

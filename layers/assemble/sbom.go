@@ -158,12 +158,17 @@ func (n *node) fragments(ctx context.Context) ([]*sbom.Fragment, error) {
 		for _, l := range n.record.Own {
 			f, err := n.fragment(ctx, l)
 			if err != nil {
-				return nil, fmt.Errorf("image %s, layer %s: %w", n.image.Ref, l.Name, err)
+				return nil, n.inLayer(l.Name, err)
 			}
 			fragments = append(fragments, f)
 		}
 		return fragments, nil
 	})
+}
+
+// inLayer says in which layer it was that a fragment could not be made.
+func (n *node) inLayer(name string, err error) error {
+	return fmt.Errorf("image %s, layer %s: %w", n.image.Ref, name, err)
 }
 
 // fragment is what one layer adds: what was made while it was packed, what the

@@ -101,6 +101,18 @@ func TestSBOMShowsWhatIsInJars(t *testing.T) {
 	}
 }
 
+// What files say cannot be kept where a file lies in the place of its folder:
+// the error says in which layer of which image, also while that is packed.
+func TestSBOMErrorsNameTheLayer(t *testing.T) {
+	o := options(t, map[string]string{"service/files/opt/app.jar": jar(t, "com.google.guava", "guava", "33.0-jre")})
+	if err := os.WriteFile(filepath.Join(o.Store.Dir(), "records", "evidence"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), "image service, layer program: ") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A child that changes makes its own fragments anew, and none of its parent's.
 func TestFragmentsOfTheParentAreKept(t *testing.T) {
 	o := options(t, nil)
