@@ -247,7 +247,7 @@ func (n *node) layer(ctx context.Context, name string, entries []rootfs.Entry) (
 		return b, nil
 	}
 	var b layers.Blob
-	keep := func(context.Context, layers.Blob) error { return nil }
+	keep := func(layers.Blob) error { return nil }
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		b, err = layers.Write(both, r.Store, entries, n.layerOptions(name))
@@ -265,7 +265,7 @@ func (n *node) layer(ctx context.Context, name string, entries []rootfs.Entry) (
 		return layers.Blob{}, err
 	}
 	n.tell("which layer "+name+" is", layers.Keep(r.Store, key, b))
-	n.tell("what layer "+name+" adds to SBOMs", keep(ctx, b))
+	n.tell("what layer "+name+" adds to SBOMs", keep(b))
 	return b, nil
 }
 

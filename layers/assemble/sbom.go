@@ -276,8 +276,8 @@ func (s *sketches) of(tree recipes.Digest) *sbom.Fragment {
 
 // sketch makes the fragment of a layer that is being packed, with the processor
 // that its last chunk leaves idle. The function that it gives keeps it, once the
-// layer has its place.
-func (n *node) sketch(ctx context.Context, entries []rootfs.Entry) (keep func(context.Context, layers.Blob) error, err error) {
+// layer has its place: also where ctx has ended, since that is quick.
+func (n *node) sketch(ctx context.Context, entries []rootfs.Entry) (keep func(layers.Blob) error, err error) {
 	f, err := n.newFragment(ctx, entries, func() (map[string]rootfs.Entry, error) { return byPath(entries), nil })
 	if err != nil {
 		return nil, err
@@ -286,13 +286,13 @@ func (n *node) sketch(ctx context.Context, entries []rootfs.Entry) (keep func(co
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, b layers.Blob) error {
+	return func(b layers.Blob) error {
 		n.made.mu.Lock()
 		defer n.made.mu.Unlock()
 		if n.made.by == nil {
 			n.made.by = map[recipes.Digest]*sbom.Fragment{}
 		}
 		n.made.by[b.Tree] = f
-		return n.remember(ctx, fragmentRecord, fragmentKey(b.Tree), data)
+		return n.remember(context.WithoutCancel(ctx), fragmentRecord, fragmentKey(b.Tree), data)
 	}, nil
 }

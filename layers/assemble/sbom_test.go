@@ -3,6 +3,7 @@ package assemble
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/sbom"
 )
@@ -110,6 +112,28 @@ func TestSBOMErrorsNameTheLayer(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), "image service, layer program: ") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A layer that is packed when another fails, or the user interrupts, is kept
+// with its fragment: nobody is told that it was cancelled.
+func TestSketchIsKeptAfterTheRun(t *testing.T) {
+	o := options(t, nil)
+	r, err := newRun(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	keep, err := r.nodes[0].sketch(ctx, nil)
+	cancel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keep(layers.Blob{Tree: "tree"}); err != nil {
+		t.Error(err)
+	}
+	if got := kept(t, o, fragmentRecord); len(got) != 1 {
+		t.Errorf("fragments %q", got)
 	}
 }
 
