@@ -163,7 +163,8 @@ type Step struct {
 	JSON    []Variable
 	// Has are the metric families that must be there.
 	Has []string
-	// Within is how long the step is tried again; zero means once.
+	// Within is how long the step is tried again; zero means once, and some
+	// seconds for a line of the log.
 	Within time.Duration
 	Pos    Position
 }

@@ -146,7 +146,8 @@
 //	      - {name: they are all there, kept: "postgres://postgres:secret@127.0.0.1:5432/postgres"}  # writing ends
 //
 // Patterns are those of package regexp, with ^ and $ at lines. A step with
-// within is tried until it succeeds or that time is over.
+// within is tried until it succeeds or that time is over; a line of the log is
+// waited for some seconds in any case.
 //
 // Where networks are separate, the addresses of steps name containers, as in
 // http://db:8080/, and /etc/hosts of each container knows all of them and the

@@ -36,6 +36,8 @@ cases:
       - {name: a request, http: "http://127.0.0.1:8080/state", method: POST, data: hello, json: {starts: "1", said: hello, "list[1].deep": "true"}}
       - {name: metrics, metrics: "http://127.0.0.1:8080/metrics", has: [starts]}
       - {name: its log, says: '"start 1"'}
+      - {name: a request that is logged later, http: "http://127.0.0.1:8080/later"}
+      - {name: its line is waited for, says: it comes after its answer}
       - {restart: main}
       - {name: data stay, http: "http://127.0.0.1:8080/state", json: {starts: "2"}, within: 5s}
   - name: two of them share a volume

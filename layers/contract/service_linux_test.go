@@ -109,6 +109,9 @@ func serve(address string) int {
 		body, _ := io.ReadAll(r.Body)
 		json.NewEncoder(w).Encode(map[string]any{"starts": starts, "said": string(body), "list": []any{1, map[string]any{"deep": true}}})
 	})
+	http.HandleFunc("/later", func(http.ResponseWriter, *http.Request) {
+		time.AfterFunc(time.Second, func() { say("it comes after its answer") })
+	})
 	http.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "# TYPE starts counter\nstarts %d\n%s\n", starts, os.Getenv("MORE_METRICS"))
 	})

@@ -63,7 +63,11 @@ func (l *life) step(ctx context.Context, s recipes.Step) (bool, error) {
 // patiently tries until it succeeds or the step's time is over, or one of the
 // containers has ended that must not.
 func (l *life) patiently(ctx context.Context, s recipes.Step, try func(context.Context) error) error {
-	limit := time.Now().Add(s.Within)
+	within := s.Within
+	if s.Do == recipes.Says && within == 0 {
+		within = logDelay
+	}
+	limit := time.Now().Add(within)
 	for {
 		err := try(ctx)
 		if err == nil || machineFault(ctx, err) != nil || s.Do == recipes.Restart {
@@ -82,6 +86,11 @@ func (l *life) patiently(ctx context.Context, s recipes.Step, try func(context.C
 		}
 	}
 }
+
+// logDelay is how long a line of a log may take that a step asks for without
+// saying within: the answer to a request may come before it, since collectors of
+// logs are processes of their own.
+const logDelay = 10 * time.Second
 
 // dead names a container that ended by itself and should not have.
 func (l *life) dead() string {
