@@ -128,6 +128,7 @@ type tarReader struct {
 	offset int64     // in spool
 	x      *index
 	at     map[string]int // path → position in x.Entries
+	buf    []byte         // for copying: one for all files
 }
 
 // readTar indexes a tar stream and writes its files' bytes to spool, one
@@ -135,7 +136,7 @@ type tarReader struct {
 func readTar(ctx context.Context, in io.Reader, spool io.Writer, lim Limits) (*index, error) {
 	g := newGuard(in)
 	tr := tar.NewReader(g)
-	t := &tarReader{usage: usage{lim: lim.withDefaults()}, guard: g, spool: spool, x: new(index), at: map[string]int{}}
+	t := &tarReader{usage: usage{lim: lim.withDefaults()}, guard: g, spool: spool, x: new(index), at: map[string]int{}, buf: make([]byte, 128<<10)}
 	count := 0
 	for {
 		if err := ctx.Err(); err != nil {
@@ -220,7 +221,7 @@ func (t *tarReader) copy(e *indexed, content io.Reader, size int64) (err error) 
 	} else if e.Offset, err = t.guard.payloadAt(size); err != nil {
 		return fmt.Errorf("tar: content of %s: %w", e.Path, err)
 	}
-	n, err := io.Copy(to, content)
+	n, err := io.CopyBuffer(to, content, t.buf)
 	if err != nil {
 		return fmt.Errorf("tar: content of %s: %w", e.Path, err)
 	}

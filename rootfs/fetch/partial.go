@@ -24,6 +24,7 @@ type partial struct {
 	size   int64
 	lasts  bool // keep what is there when the download fails
 	unlock func()
+	early  writeback
 
 	growing *growing // who reads it meanwhile; nil where nobody does
 }
@@ -80,6 +81,7 @@ func (p *partial) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.hash.Write(b[:n])
 	p.size += int64(n)
+	p.early.wrote(p.file, p.size)
 	p.growing.grow(p.size)
 	return n, err
 }

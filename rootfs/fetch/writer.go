@@ -21,6 +21,7 @@ type Writer struct {
 	file  *os.File
 	hash  hash.Hash
 	size  int64
+	early writeback
 }
 
 // MismatchError says that content is not what was asked for.
@@ -53,6 +54,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
+	w.early.wrote(w.file, w.size)
 	return n, err
 }
 
