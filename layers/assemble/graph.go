@@ -64,7 +64,7 @@ type node struct {
 
 	trees once[collected]
 	parts once[[]*sbom.Fragment]
-	made  sketches
+	made  sync.Map // trees of the layers packed in this run → their *sbom.Fragment
 }
 
 func newRun(o Options) (*run, error) {

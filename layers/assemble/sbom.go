@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -174,8 +173,8 @@ func (n *node) inLayer(name string, err error) error {
 // fragment is what one layer adds: what was made while it was packed, what the
 // store has, or made from the layer's entries.
 func (n *node) fragment(ctx context.Context, l image.Named) (*sbom.Fragment, error) {
-	if f := n.made.of(l.Blob.Tree); f != nil {
-		return f, nil
+	if f, ok := n.made.Load(l.Blob.Tree); ok {
+		return f.(*sbom.Fragment), nil
 	}
 	var made *sbom.Fragment
 	data, err := n.kept(ctx, fragmentRecord, fragmentKey(l.Blob.Tree), func() ([]byte, error) {
@@ -261,19 +260,6 @@ func byPath(entries []rootfs.Entry) map[string]rootfs.Entry {
 	return by
 }
 
-// sketches are the fragments of layers that were packed in this run, by the
-// layers' trees.
-type sketches struct {
-	mu sync.Mutex
-	by map[recipes.Digest]*sbom.Fragment
-}
-
-func (s *sketches) of(tree recipes.Digest) *sbom.Fragment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.by[tree]
-}
-
 // sketchMost is how much content a layer may have, in bytes, whose fragment is
 // made while it is packed. A larger one keeps all processors busy to its end, and
 // what looks into its jars would need memory while the chunks have theirs: Spark
@@ -300,12 +286,7 @@ func (n *node) sketch(ctx context.Context, entries []rootfs.Entry) (keep func(la
 		return nil, err
 	}
 	return func(b layers.Blob) error {
-		n.made.mu.Lock()
-		defer n.made.mu.Unlock()
-		if n.made.by == nil {
-			n.made.by = map[recipes.Digest]*sbom.Fragment{}
-		}
-		n.made.by[b.Tree] = f
+		n.made.Store(b.Tree, f)
 		return n.remember(context.WithoutCancel(ctx), fragmentRecord, fragmentKey(b.Tree), data)
 	}, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -56,15 +58,11 @@ func someTag(layout string) (tag, digest string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	for t, d := range tags {
-		if tag == "" || t < tag {
-			tag, digest = t, d
-		}
-	}
-	if tag == "" {
+	if len(tags) == 0 {
 		return "", "", fmt.Errorf("%s has no tags", layout)
 	}
-	return tag, digest, nil
+	tag = slices.Min(slices.Collect(maps.Keys(tags)))
+	return tag, tags[tag], nil
 }
 
 // holds says whether a tag of the registry is a manifest of a layout, and
