@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // repeated is a large file that takes no memory: one block, many times.
@@ -69,7 +70,7 @@ func BenchmarkWrite(b *testing.B) {
 		for _, comp := range []Compression{Gzip, Zstd} {
 			b.Run(c.name+"/"+string(comp), func(b *testing.B) {
 				tree := large(b, 8, c.file, c.block)
-				s := openStore(b)
+				s := fetchtest.NewStore(b)
 				stop, peak := watchHeap()
 				b.SetBytes(8 * 32 << 20)
 				b.ResetTimer()
@@ -91,7 +92,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 		t.Skip("packs 320 MiB")
 	}
 	tree := large(t, 10, ".jar", noise(256<<10, 1))
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	runtime.GC()
 	stop, peak := watchHeap()
 	mustWrite(t, s, tree, Options{Pool: NewPool(2)})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
@@ -26,8 +27,8 @@ func (s *told) Say(format string, args ...any) {
 // store that takes no record of where its packages lie.
 func TestForgottenPlacesFailNoLayer(t *testing.T) {
 	o := Options{Epoch: epoch}
-	want := mustWrite(t, openStore(t), packages(t, "1"), o)
-	s := openStore(t)
+	want := mustWrite(t, fetchtest.NewStore(t), packages(t, "1"), o)
+	s := fetchtest.NewStore(t)
 	records := filepath.Join(s.Dir(), "records")
 	if err := os.MkdirAll(records, 0o755); err != nil {
 		t.Fatal(err)

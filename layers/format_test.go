@@ -12,6 +12,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // The golden digests. They must be the same on every machine, also with
@@ -35,7 +36,7 @@ func TestGoldenEncoder(t *testing.T) {
 }
 
 func TestGoldenLayer(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	gz := mustWrite(t, s, exampleTree(t), Options{Epoch: epoch})
 	zs := mustWrite(t, s, exampleTree(t), Options{Epoch: epoch, Compression: Zstd})
 	got := []recipes.Digest{gz.Digest, zs.Digest, gz.DiffID}
@@ -101,7 +102,7 @@ func TestSystemTools(t *testing.T) {
 			t.Skipf("no %s on this machine", tool)
 		}
 	}
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	b := mustWrite(t, s, exampleTree(t), Options{Epoch: epoch})
 	path, err := s.Path(t.Context(), b.Digest)
 	if err != nil {

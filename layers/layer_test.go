@@ -21,23 +21,10 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 var epoch = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-
-func openStore(t testing.TB) *fetch.Store {
-	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
 
 func file(path, owner string, mode uint32, data []byte) rootfs.Entry {
 	e := rootfs.NewFile(path, mode, data)
@@ -122,7 +109,7 @@ func unzip(t testing.TB, data []byte) []byte {
 }
 
 func TestLayerReadsBackWhole(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	tree := exampleTree(t)
 	b := mustWrite(t, s, tree, Options{Epoch: epoch})
 	stream := unzip(t, readBlob(t, s, b))
@@ -205,7 +192,7 @@ func TestSameBytes(t *testing.T) {
 		var want Blob
 		for i, jobs := range []int{1, 2, 8} {
 			before := runtime.GOMAXPROCS(jobs)
-			got := mustWrite(t, openStore(t), exampleTree(t), Options{Compression: c, Epoch: epoch, Pool: NewPool(jobs)})
+			got := mustWrite(t, fetchtest.NewStore(t), exampleTree(t), Options{Compression: c, Epoch: epoch, Pool: NewPool(jobs)})
 			runtime.GOMAXPROCS(before)
 			if i == 0 {
 				want = got
@@ -221,7 +208,7 @@ func TestSameBytes(t *testing.T) {
 // one for each package, one for what recipes made, chunks of the fixed size,
 // and headers that say nothing of where and when.
 func TestMembers(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	data := readBlob(t, s, mustWrite(t, s, exampleTree(t), Options{Epoch: epoch}))
 	in := bytes.NewReader(data)
 	z, err := kgzip.NewReader(in)
@@ -252,7 +239,7 @@ func TestMembers(t *testing.T) {
 }
 
 func TestZstdReadsBack(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	b := mustWrite(t, s, exampleTree(t), Options{Compression: Zstd, Epoch: epoch})
 	gz := mustWrite(t, s, exampleTree(t), Options{Epoch: epoch})
 	z, err := zstd.NewReader(bytes.NewReader(readBlob(t, s, b)))

@@ -20,6 +20,7 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // packages is a tree of many packages, of which all but one are large enough
@@ -72,8 +73,8 @@ func TestMembersAreTaken(t *testing.T) {
 	for _, c := range []Compression{Gzip, Zstd} {
 		for _, jobs := range []int{1, 8} {
 			o := Options{Compression: c, Epoch: epoch}
-			want := mustWrite(t, openStore(t), packages(t, "2"), o)
-			s := openStore(t)
+			want := mustWrite(t, fetchtest.NewStore(t), packages(t, "2"), o)
+			s := fetchtest.NewStore(t)
 			mustWrite(t, s, packages(t, "1"), o)
 			s = reopen(t, s)
 			if n := len(planned(t, s, packages(t, "2"), o)); n != 6 {
@@ -99,10 +100,10 @@ func TestMembersAreTaken(t *testing.T) {
 func TestTakenBytesAreThose(t *testing.T) {
 	for _, c := range []Compression{Gzip, Zstd} {
 		o := Options{Epoch: epoch, Compression: c}
-		s := openStore(t)
+		s := fetchtest.NewStore(t)
 		mustWrite(t, s, packages(t, "1"), o)
 		recompress(t, s, o)
-		want := mustWrite(t, openStore(t), packages(t, "2"), o)
+		want := mustWrite(t, fetchtest.NewStore(t), packages(t, "2"), o)
 		got := mustWrite(t, s, packages(t, "2"), o)
 		if got.Digest == want.Digest || got.DiffID != want.DiffID {
 			t.Errorf("%s: packed %+v, want the stream of %+v with the other bytes in it", c, got, want)
@@ -135,17 +136,7 @@ func recompress(t *testing.T, s *fetch.Store, o Options) {
 		}
 		places[key] = next
 	}
-	w, err := s.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(blob.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := fetchtest.Put(t, s, blob.Bytes())
 	for key, p := range places {
 		p.Blob = d
 		setPlace(t, s, key, p)
@@ -185,7 +176,7 @@ func holdsItsStream(t *testing.T, s *fetch.Store, b Blob) {
 func TestWhatIsTakenIsHeldToTheMember(t *testing.T) {
 	for _, c := range []Compression{Gzip, Zstd} {
 		o := Options{Epoch: epoch, Compression: c}
-		want := mustWrite(t, openStore(t), packages(t, "2"), o)
+		want := mustWrite(t, fetchtest.NewStore(t), packages(t, "2"), o)
 		for name, spoil := range map[string]func(t *testing.T, s *fetch.Store, old Blob){
 			"a blob that is changed after it was hashed": func(t *testing.T, s *fetch.Store, old Blob) {
 				change(t, s, old, func(data []byte) []byte { data[len(data)/2] ^= 1; return data })
@@ -222,7 +213,7 @@ func TestWhatIsTakenIsHeldToTheMember(t *testing.T) {
 				}
 			},
 		} {
-			s := openStore(t)
+			s := fetchtest.NewStore(t)
 			spoil(t, s, mustWrite(t, s, packages(t, "1"), o))
 			if diff := cmp.Diff(want, mustWrite(t, s, packages(t, "2"), o)); diff != "" {
 				t.Errorf("%s, %s: %s", c, name, diff)
@@ -242,7 +233,7 @@ func TestWhatIsTakenIsHeldToTheMember(t *testing.T) {
 // store, and records: the layer is packed as if nothing were there.
 func TestCorruptMembersAreNotTaken(t *testing.T) {
 	o := Options{Epoch: epoch}
-	want := mustWrite(t, openStore(t), packages(t, "2"), o)
+	want := mustWrite(t, fetchtest.NewStore(t), packages(t, "2"), o)
 	for name, spoil := range map[string]func(t *testing.T, s *fetch.Store, old Blob){
 		"a changed byte": func(t *testing.T, s *fetch.Store, old Blob) {
 			change(t, s, old, func(data []byte) []byte { data[len(data)/2] ^= 1; return data })
@@ -281,7 +272,7 @@ func TestCorruptMembersAreNotTaken(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := openStore(t)
+			s := fetchtest.NewStore(t)
 			old := mustWrite(t, s, packages(t, "1"), o)
 			spoil(t, s, old)
 			s = reopen(t, s)
@@ -376,7 +367,7 @@ func TestMemberKey(t *testing.T) {
 // TestUnreadMemberFails holds a member that an earlier layer holds to its
 // content all the same: the stream is still read and hashed.
 func TestUnreadMemberFails(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	mustWrite(t, s, packages(t, "1"), Options{})
 	tree := rootfs.NewTree(nil)
 	for _, e := range packages(t, "1").Own() {

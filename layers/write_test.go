@@ -16,10 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 func TestSourceDate(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	at := time.Unix(1234567890, 0)
 	r := tar.NewReader(bytes.NewReader(unzip(t, readBlob(t, s, mustWrite(t, s, exampleTree(t), Options{Epoch: epoch, SourceDate: at})))))
 	for {
@@ -49,7 +50,7 @@ func TestWrongContent(t *testing.T) {
 		"in 4 bytes, not":     rootfs.Bytes("abcdef"),
 		"holds sha256 a52d15": rootfs.Bytes("abd"),
 	} {
-		s := openStore(t)
+		s := fetchtest.NewStore(t)
 		e := file("a", "pkg:x", 0o644, []byte("abc"))
 		e.Content = content
 		tree := rootfs.NewTree(nil)
@@ -79,7 +80,7 @@ func TestArrangeRefuses(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	e := file("a", "pkg:x", 0o644, noise(3*chunkSize, 1))
 	e.Content = cancelling{e.Content, cancel}
@@ -105,7 +106,7 @@ func (c cancelling) Open(ctx context.Context) (io.ReadCloser, error) {
 }
 
 func TestCacheRemembers(t *testing.T) {
-	s := openStore(t)
+	s := fetchtest.NewStore(t)
 	tree := exampleTree(t)
 	in := Inputs{Entries: tree.Own(), Epoch: epoch}
 	if _, ok := Cached(s, Key(in)); ok {

@@ -2,8 +2,6 @@ package assemble
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -18,10 +16,13 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/assemble/assembletest"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // The recipes of these tests hold only files of their own: no network, no
@@ -80,46 +81,14 @@ config:
 // options are those of a run into a new layout folder, with a new store.
 func options(t testing.TB, change map[string]string, platforms ...recipes.Platform) Options {
 	t.Helper()
-	set, err := recipes.Load(testRecipes(change))
-	if err != nil {
-		t.Fatal(err)
-	}
-	refs, err := set.Select(nil, true, recipes.Debian)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	lock := &recipes.Lock{
-		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: "go1.26.8",
-	}
-	for _, p := range recipes.Platforms() {
-		for _, ref := range refs {
-			lock.Put(recipes.LockedImage{Ref: ref, Platform: p})
-		}
-	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := attest.NewKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set, refs, lock := assembletest.Load(t, testRecipes(change))
+	store := fetchtest.NewStore(t)
 	if len(platforms) == 0 {
 		platforms = []recipes.Platform{recipes.LinuxAMD64}
 	}
 	return Options{
 		Set: set, Lock: lock, Refs: refs, Platforms: platforms, Store: store, Fetcher: &fetch.Fetcher{Store: store},
-		Dest: publish.NewLayout(filepath.Join(t.TempDir(), "images")), Signer: key, Tool: "0.0.0-test",
+		Dest: publish.NewLayout(filepath.Join(t.TempDir(), "images")), Signer: attesttest.NewKey(t), Tool: "0.0.0-test",
 	}
 }
 

@@ -1,7 +1,6 @@
 package assemble
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -15,22 +14,14 @@ import (
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/sbom"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 // jar is one that a project was shaded into.
 func jar(t testing.TB, group, artifact, version string) string {
 	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	w, err := z.Create("META-INF/maven/" + group + "/" + artifact + "/pom.properties")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(w, "groupId=%s\nartifactId=%s\nversion=%s\n", group, artifact, version)
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.String()
+	return string(archivetest.Zip(t, "META-INF/maven/"+group+"/"+artifact+"/pom.properties",
+		fmt.Sprintf("groupId=%s\nartifactId=%s\nversion=%s\n", group, artifact, version)))
 }
 
 // described is the SPDX document of the run's last image.

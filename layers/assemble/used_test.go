@@ -8,6 +8,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // TestPushesKeepWhatTheyUse lets everything in the store become older than
@@ -16,7 +17,7 @@ import (
 func TestPushesKeepWhatTheyUse(t *testing.T) {
 	to, count := startCounted(t)
 	o := options(t, nil)
-	artefact, unused := stored(t, o.Store, "artefact"), stored(t, o.Store, "unused")
+	artefact, unused := fetchtest.Put(t, o.Store, []byte("artefact")), fetchtest.Put(t, o.Store, []byte("unused"))
 	for i := range o.Lock.Images {
 		o.Lock.Images[i].Artifacts = []recipes.Artifact{{Kind: recipes.KindTarball, Name: "a", Version: "1", PURL: "pkg:generic/a@1", SHA256: artefact, Size: 8}}
 	}
@@ -49,23 +50,6 @@ func TestPushesKeepWhatTheyUse(t *testing.T) {
 			t.Errorf("%s changed: %d requests", name, len(requests))
 		}
 	}
-}
-
-// stored puts an object into a store.
-func stored(t *testing.T, s *fetch.Store, content string) recipes.Digest {
-	t.Helper()
-	w, err := s.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte(content)); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 // ageAll makes every object and record of a store one that nobody has used

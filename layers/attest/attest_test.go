@@ -24,6 +24,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/types"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
@@ -31,19 +32,6 @@ const (
 	subject = recipes.Digest("f00dfeed00000000000000000000000000000000000000000000000000000001")
 	other   = recipes.Digest("f00dfeed00000000000000000000000000000000000000000000000000000002")
 )
-
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := attest.NewKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 func verifier(t *testing.T, key *attest.Key) *attest.Verifier {
 	t.Helper()
@@ -99,7 +87,7 @@ func TestForms(t *testing.T) {
 }
 
 func TestSameBytesTwice(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for _, make := range []func() attest.Item{
 		func() attest.Item { return signatureItem(t, key, subject) },
 		func() attest.Item { return attestationItem(t, key, subject, `{"spdxVersion":"SPDX-2.3"}`) },
@@ -121,12 +109,12 @@ func TestSameBytesTwice(t *testing.T) {
 // What cosign's own library assembles from the same payload and signature is
 // the same manifest.
 func TestManifestIsCosigns(t *testing.T) {
-	item := signatureItem(t, newKey(t), subject)
+	item := signatureItem(t, attesttest.NewKey(t), subject)
 	sig, err := static.NewSignature(item.Content, item.Annotations[attest.AnnotationSignature])
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope := attestationItem(t, newKey(t), subject, `{}`)
+	envelope := attestationItem(t, attesttest.NewKey(t), subject, `{}`)
 	att, err := static.NewAttestation(envelope.Content, static.WithLayerMediaType(types.DssePayloadType),
 		static.WithAnnotations(map[string]string{"predicateType": attest.PredicateSPDX}))
 	if err != nil {
@@ -150,8 +138,8 @@ func TestManifestIsCosigns(t *testing.T) {
 }
 
 func TestVerifier(t *testing.T) {
-	key := newKey(t)
-	mine, others := verifier(t, key), verifier(t, newKey(t))
+	key := attesttest.NewKey(t)
+	mine, others := verifier(t, key), verifier(t, attesttest.NewKey(t))
 	sig := signatureItem(t, key, subject)
 	if name, err := mine.Signature(t.Context(), sig, subject); err != nil || name != "ghcr.io/org/repo/postgresql" {
 		t.Errorf("own signature: %q, %v", name, err)
@@ -191,7 +179,7 @@ func TestVerifier(t *testing.T) {
 }
 
 func TestMerge(t *testing.T) {
-	one, two := newKey(t), newKey(t)
+	one, two := attesttest.NewKey(t), attesttest.NewKey(t)
 	old, foreign := attestationItem(t, one, subject, `{"v":1}`), attestationItem(t, two, subject, `{"v":1}`)
 	replaced := attestationItem(t, one, subject, `{"v":2}`)
 	mine := verifier(t, one)
@@ -217,14 +205,14 @@ func TestMerge(t *testing.T) {
 // Several statements of one predicate type, as of VEX, stay beside each other;
 // one that is no longer made goes.
 func TestMergeOfOneType(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	mine := verifier(t, key)
 	replaces := func(old, _ attest.Item) (bool, error) { return mine.Signed(old), nil }
 	v := make([]attest.Item, 5)
 	for i := range v {
 		v[i] = attestationItem(t, key, subject, fmt.Sprintf(`{"v":%d}`, i))
 	}
-	foreign := attestationItem(t, newKey(t), subject, `{}`)
+	foreign := attestationItem(t, attesttest.NewKey(t), subject, `{}`)
 	for _, test := range []struct {
 		existing, ours, want []attest.Item
 	}{

@@ -19,6 +19,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/dsse"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 )
 
 // fixedKey is the same in every run, for golden digests. It signs nothing
@@ -111,7 +112,7 @@ func TestBundleGolden(t *testing.T) {
 // What cosign's own library makes of the same envelope is the same bundle,
 // but for white space.
 func TestBundleIsCosigns(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	statement, err := attest.NewStatement("minio", subject, attest.PredicateSPDX, []byte(`{"a":"<&>"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +145,7 @@ func TestBundleIsCosigns(t *testing.T) {
 // TestBundleIsWhatTheLibrariesWrite holds bundle and envelope, whose payload is
 // put in place, to what the general way makes of the same signature.
 func TestBundleIsWhatTheLibrariesWrite(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for _, predicate := range []string{"{}", `{"a":"<&> \u2028 \"quoted\" ü"}`, `{"b":"` + strings.Repeat("x", 1<<20) + `"}`} {
 		for _, pad := range []string{"", "1", "12"} {
 			statement, err := attest.NewStatement("ghcr.io/org/"+pad, subject, attest.PredicateSPDX, []byte(predicate))
@@ -173,8 +174,8 @@ func TestBundleIsWhatTheLibrariesWrite(t *testing.T) {
 }
 
 func TestVerifierOfBundles(t *testing.T) {
-	key := newKey(t)
-	mine, others := verifier(t, key), verifier(t, newKey(t))
+	key := attesttest.NewKey(t)
+	mine, others := verifier(t, key), verifier(t, attesttest.NewKey(t))
 	b := signBundle(t, key)
 	if s, err := mine.Bundle(b, subject); err != nil || s.PredicateType != attest.PredicateSign {
 		t.Errorf("own bundle: %+v, %v", s, err)
@@ -201,7 +202,7 @@ func TestVerifierOfBundles(t *testing.T) {
 }
 
 func TestReadReferrer(t *testing.T) {
-	b := signBundle(t, newKey(t))
+	b := signBundle(t, attesttest.NewKey(t))
 	d := subjectDescriptor()
 	m, err := attest.Referrer(d, attest.PredicateSign, b)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/progress"
@@ -32,7 +33,7 @@ func reference(t *testing.T, dest publish.Destination, identifier string) publis
 }
 
 func TestCopyKeepsDigestsAndSignatures(t *testing.T) {
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	release := postgresql().release(t, store, recipes.LinuxAMD64, recipes.LinuxARM64)
 	for _, from := range everywhere(t) {
 		result := mustPublish(t, from.dest, release, publish.Options{Signer: key})
@@ -98,7 +99,7 @@ func said(t *testing.T, dest publish.Destination, release publish.Release) map[s
 }
 
 func TestCopyOntoOtherSignaturesKeepsBoth(t *testing.T) {
-	store, one, two := t.TempDir(), testKey(t), testKey(t)
+	store, one, two := t.TempDir(), attesttest.NewKey(t), attesttest.NewKey(t)
 	release := postgresql().release(t, store)
 	from, to := destination(t, "oci:"+t.TempDir()), destination(t, "oci:"+t.TempDir())
 	mustPublish(t, from, release, publish.Options{Signer: one})
@@ -124,7 +125,7 @@ func TestCopyWithinOneRegistryMounts(t *testing.T) {
 			front := inject(t, host)
 			address := serve(t, front)
 			from, to := destination(t, address+"/shudl"), destination(t, address+"/mirror/of/shudl")
-			release, key := postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64), testKey(t)
+			release, key := postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64), attesttest.NewKey(t)
 			mustPublish(t, from, release, publish.Options{Signer: key})
 			front.disarm()
 			if _, err := publish.Copy(t.Context(), reference(t, from, "17.12"), to, publish.CopyOptions{}); err != nil {
@@ -149,7 +150,7 @@ func TestCopyWithinOneRegistryMounts(t *testing.T) {
 }
 
 func TestCopyOfOnePlatform(t *testing.T) {
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	release := postgresql().release(t, store, recipes.LinuxAMD64, recipes.LinuxARM64)
 	from, to := destination(t, "oci:"+t.TempDir()), destination(t, "oci:"+t.TempDir())
 	mustPublish(t, from, release, publish.Options{Signer: key})
@@ -233,7 +234,7 @@ func TestCopyLeavesOutBrokenReferrers(t *testing.T) {
 		w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
 		json.NewEncoder(w).Encode(index)
 	}))
-	from, key := destination(t, host+"/shudl"), testKey(t)
+	from, key := destination(t, host+"/shudl"), attesttest.NewKey(t)
 	result := mustPublish(t, from, postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
 	for _, d := range []digest.Digest{digest.FromString("gone"), result.Digest} {
 		more = append(more, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: 10})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -110,7 +111,7 @@ func TestFaults(t *testing.T) {
 func (c faultCase) run(t *testing.T, host, path string, count *faultCount) {
 	front := inject(t, host)
 	address := serve(t, front)
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	for k := 1; !t.Failed(); k += c.stride {
 		o := publish.RegistryOptions{Backoff: &remote.Backoff{Steps: 1}}
 		if !c.stays {

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -37,8 +38,8 @@ func inFolder(t *testing.T, format attest.Format, signed bool) (dir string, r pu
 	r = withKeys(postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64))
 	o = publish.Options{Format: format, Memory: memory(t)}
 	if signed {
-		mustPublish(t, destination(t, "oci:"+dir), r, publish.Options{Format: format, Signer: testKey(t)})
-		o.Signer = testKey(t)
+		mustPublish(t, destination(t, "oci:"+dir), r, publish.Options{Format: format, Signer: attesttest.NewKey(t)})
+		o.Signer = attesttest.NewKey(t)
 	}
 	if _, unchanged := push(t, "oci:"+dir, r, o); unchanged {
 		t.Fatal("a first push found nothing to do")
@@ -169,7 +170,7 @@ func readIndex(t *testing.T, dir string) (index ocispec.Index) {
 func TestFolderIsRepairedAfterAReceipt(t *testing.T) {
 	dir := t.TempDir()
 	r := withKeys(postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64))
-	o := publish.Options{Signer: testKey(t), Memory: memory(t)}
+	o := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t)}
 	mustPublish(t, destination(t, "oci:"+dir), r, o)
 	for _, path := range blobFiles(t, dir) {
 		content, err := os.ReadFile(path)
@@ -242,7 +243,7 @@ func TestFolderReceiptEnds(t *testing.T) {
 	dest := destination(t, "oci:"+dir)
 	for name, change := range map[string]func(*publish.Release, *publish.Options){
 		"asked to look": func(_ *publish.Release, o *publish.Options) { o.Recheck = true },
-		"another key":   func(_ *publish.Release, o *publish.Options) { o.Signer = testKey(t) },
+		"another key":   func(_ *publish.Release, o *publish.Options) { o.Signer = attesttest.NewKey(t) },
 		"no key":        func(_ *publish.Release, o *publish.Options) { o.Signer = nil },
 		"no memory":     func(_ *publish.Release, o *publish.Options) { o.Memory = nil },
 		"other format":  func(_ *publish.Release, o *publish.Options) { o.Format = attest.Classic },
@@ -297,7 +298,7 @@ func (m older) Record(kind, key string) ([]byte, bool) {
 // a push with Merge keeps.
 func TestFolderReceiptHoldsKeptPlatforms(t *testing.T) {
 	dir, store := t.TempDir(), t.TempDir()
-	o := publish.Options{Signer: testKey(t), Memory: memory(t), Merge: true}
+	o := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t), Merge: true}
 	kept := withKeys(postgresql().release(t, store, recipes.LinuxARM64))
 	mustPublish(t, destination(t, "oci:"+dir), kept, o)
 	ours := withKeys(postgresql().release(t, store))

@@ -21,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 )
 
@@ -71,7 +72,7 @@ func TestRegistryThatLies(t *testing.T) {
 	for name, lie := range tests {
 		t.Run(name, func(t *testing.T) {
 			dest := lying(t, lie)
-			release, key := postgresql().release(t, t.TempDir()), testKey(t)
+			release, key := postgresql().release(t, t.TempDir()), attesttest.NewKey(t)
 			_, err := publish.Publish(t.Context(), dest, release, publish.Options{Signer: key})
 			if !errors.Is(err, publish.ErrReadBack) {
 				t.Errorf("error %v, want ErrReadBack", err)

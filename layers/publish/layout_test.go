@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -40,7 +41,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 }
 
 func TestLayoutTwiceIsTheSame(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	dest := destination(t, "oci:"+dir)
 	release := postgresql().release(t, store)
 	first := mustPublish(t, dest, release, publish.Options{Signer: key})
@@ -66,7 +67,7 @@ func TestLayoutTwiceIsTheSame(t *testing.T) {
 }
 
 func TestLayoutsOfTwoMachinesAreEqual(t *testing.T) {
-	key := testKey(t)
+	key := attesttest.NewKey(t)
 	var indexes []string
 	for range 2 {
 		dir := t.TempDir()
@@ -114,7 +115,7 @@ func TestLayoutLinksTheStore(t *testing.T) {
 }
 
 func TestLayoutIsRepaired(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	release := postgresql().release(t, store)
 	dest := destination(t, "oci:"+dir)
 	layer := release.Images[0].Blobs[2]
@@ -142,7 +143,7 @@ func TestLayoutIsRepaired(t *testing.T) {
 }
 
 func TestTwoPushesIntoOneLayout(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		s := postgresql()
@@ -169,7 +170,7 @@ func TestTwoPushesIntoOneLayout(t *testing.T) {
 func TestFixedTagNeverMoves(t *testing.T) {
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			mustPublish(t, where.dest, postgresql().release(t, store), publish.Options{Signer: key})
 			other := postgresql()
 			other.content = "select 2"
@@ -193,7 +194,7 @@ func TestPlatformsAreKept(t *testing.T) {
 	both := []recipes.Platform{recipes.LinuxAMD64, recipes.LinuxARM64}
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			repo, _ := where.dest.Repository("postgresql")
 			index := mustPublish(t, where.dest, postgresql().release(t, store, both...), publish.Options{Signer: key})
 
@@ -222,7 +223,7 @@ func TestPlatformsAreKept(t *testing.T) {
 }
 
 func TestMergePlatforms(t *testing.T) {
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	whole := mustPublish(t, destination(t, "oci:"+t.TempDir()),
 		postgresql().release(t, store, recipes.LinuxAMD64, recipes.LinuxARM64), publish.Options{Signer: key})
 	for _, where := range everywhere(t) {
@@ -270,7 +271,7 @@ func run(t *testing.T, name string, args ...string) string {
 
 func TestOtherToolsReadLayouts(t *testing.T) {
 	skopeo := tool(t, "skopeo")
-	dir, key := t.TempDir(), testKey(t)
+	dir, key := t.TempDir(), attesttest.NewKey(t)
 	result := mustPublish(t, destination(t, "oci:"+dir),
 		postgresql().release(t, t.TempDir()), publish.Options{Signer: key})
 	out := run(t, skopeo, "inspect", "oci:"+filepath.Join(dir, "postgresql")+":17.12")
@@ -294,7 +295,7 @@ func TestOtherToolsReadLayouts(t *testing.T) {
 func TestLayoutNamesTheTagsThatItHas(t *testing.T) {
 	dest := destination(t, "oci:"+t.TempDir())
 	release := postgresql().release(t, t.TempDir())
-	mustPublish(t, dest, release, publish.Options{Signer: testKey(t)})
+	mustPublish(t, dest, release, publish.Options{Signer: attesttest.NewKey(t)})
 	repo, _ := dest.Repository("postgresql")
 	tags := slices.Sorted(slices.Values(release.Tags))
 	want := "no such tag: " + repo.Reference("nosuch") + ": there are " + strings.Join(tags, ", ")

@@ -9,6 +9,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -38,7 +39,7 @@ func TestCosignVerifiesCopies(t *testing.T) {
 	for _, format := range []attest.Format{attest.Dual, attest.Classic} {
 		for _, from := range everywhere(t) {
 			t.Run(string(format)+" from "+from.name, func(t *testing.T) {
-				key, stranger := testKey(t), testKey(t)
+				key, stranger := attesttest.NewKey(t), attesttest.NewKey(t)
 				release := postgresql().release(t, t.TempDir(), recipes.LinuxAMD64, recipes.LinuxARM64)
 				mustPublish(t, from.dest, release, publish.Options{Signer: key, Format: format})
 				for _, platform := range []recipes.Platform{"", recipes.LinuxAMD64, recipes.LinuxARM64} {
@@ -63,7 +64,7 @@ func TestCosignVerifiesCopies(t *testing.T) {
 // Whatever else is in a layout, what is said of the image that cosign reads
 // comes first.
 func TestCosignVerifiesTheFirstImageOfMany(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	for _, version := range []string{"17.9", "17.10", "17.11"} {
 		s := postgresql()
 		s.version, s.content = version, version

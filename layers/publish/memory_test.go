@@ -10,18 +10,14 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 func memory(t *testing.T) publish.Memory {
 	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return fetchtest.NewStore(t)
 }
 
 // keyed is a release whose SBOM has a key; asked counts how often it is made.
@@ -42,7 +38,7 @@ func TestPushRemembersWhatItSigned(t *testing.T) {
 	for _, where := range everywhere(t) {
 		for _, format := range []attest.Format{attest.Dual, attest.Classic, attest.Bundles} {
 			t.Run(where.name+"/"+string(format), func(t *testing.T) {
-				key, store := testKey(t), t.TempDir()
+				key, store := attesttest.NewKey(t), t.TempDir()
 				release, asked := keyed(t, store, "one")
 				options := publish.Options{Signer: key, Format: format, Memory: memory(t)}
 				mustPublish(t, where.dest, release, options)
@@ -54,7 +50,7 @@ func TestPushRemembersWhatItSigned(t *testing.T) {
 				if !completeIn(t, repo, "latest", key, format) {
 					t.Error("no tag")
 				}
-				options.Signer = testKey(t)
+				options.Signer = attesttest.NewKey(t)
 				mustPublish(t, where.dest, release, options)
 				if asked.Load() != 2 {
 					t.Error("another key took what the first had signed")
@@ -69,7 +65,7 @@ func TestPushRemembersWhatItSigned(t *testing.T) {
 func TestWhatIsRememberedIsRepaired(t *testing.T) {
 	dir, store := t.TempDir(), t.TempDir()
 	release, _ := keyed(t, store, "one")
-	options := publish.Options{Signer: testKey(t), Memory: memory(t)}
+	options := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t)}
 	mustPublish(t, destination(t, "oci:"+dir), release, options)
 	files, err := filepath.Glob(filepath.Join(dir, "postgresql", "blobs", "sha256", "*"))
 	if err != nil || len(files) < 10 {
@@ -94,7 +90,7 @@ func TestWhatIsRememberedIsRepaired(t *testing.T) {
 // what is remembered is made again; and where it then comes out otherwise,
 // all of it is signed anew.
 func TestWhatIsRememberedWronglyIsSignedAnew(t *testing.T) {
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	options := publish.Options{Signer: key, Memory: memory(t)}
 	release, _ := keyed(t, store, "one")
 	mustPublish(t, destination(t, "oci:"+t.TempDir()), release, options)

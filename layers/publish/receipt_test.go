@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 )
 
@@ -46,7 +47,7 @@ func TestFullStoreFailsNoPush(t *testing.T) {
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
 			store := &fullStore{Memory: memory(t)}
-			options := publish.Options{Signer: testKey(t), Memory: store}
+			options := publish.Options{Signer: attesttest.NewKey(t), Memory: store}
 			store.full.Store(true)
 			push(t, where.dest.String(), ours, options)
 			store.full.Store(false)
@@ -81,7 +82,7 @@ func TestNoReceiptOverAnUnfinishedPush(t *testing.T) {
 				t.Skip("docker-registry is not installed")
 			}
 			ours, theirs := versions(t)
-			options := publish.Options{Signer: testKey(t), Memory: memory(t)}
+			options := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t)}
 			proxy := passTo(&url.URL{Scheme: "http", Host: host})
 			var tagged, refusing atomic.Bool
 			var address string
@@ -125,7 +126,7 @@ func TestNoReceiptBesideAnotherPush(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := versions(t)
-			options := publish.Options{Signer: testKey(t), Memory: memory(t)}
+			options := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t)}
 			proxy := passTo(&url.URL{Scheme: "http", Host: registries()["ggcr"](t)})
 			var armed atomic.Bool
 			var asked atomic.Int32

@@ -20,6 +20,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -104,7 +105,7 @@ func predicates(t *testing.T, dest publish.Destination, subject digest.Digest, k
 func TestReferrers(t *testing.T) {
 	for _, where := range withReferrers(t) {
 		t.Run(where.name, func(t *testing.T) {
-			key := testKey(t)
+			key := attesttest.NewKey(t)
 			result := mustPublish(t, where.dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 			repo, _ := where.dest.Repository("postgresql")
 			subject, err := repo.Manifest(t.Context(), result.Digest)
@@ -164,7 +165,7 @@ func TestReferrerWithoutSubject(t *testing.T) {
 
 // Referrers that a reader cannot use hide none that it can.
 func TestBrokenReferrersAreLeftOut(t *testing.T) {
-	dest, key := destination(t, "oci:"+t.TempDir()), testKey(t)
+	dest, key := destination(t, "oci:"+t.TempDir()), attesttest.NewKey(t)
 	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
@@ -195,7 +196,7 @@ func TestBrokenReferrersAreLeftOut(t *testing.T) {
 func TestFallbackTagIsRepaired(t *testing.T) {
 	host := registries()["ggcr"](t)
 	front := inject(t, host)
-	dest, key := destination(t, serve(t, front)+"/shudl"), testKey(t)
+	dest, key := destination(t, serve(t, front)+"/shudl"), attesttest.NewKey(t)
 	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: key, Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
@@ -220,12 +221,12 @@ func TestFallbackTagIsRepaired(t *testing.T) {
 func TestFallbackTagOfManyWriters(t *testing.T) {
 	host := registries()["ggcr"](t)
 	dest := destination(t, host+"/shudl")
-	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: testKey(t), Format: attest.Classic})
+	result := mustPublish(t, dest, postgresql().release(t, t.TempDir()), publish.Options{Signer: attesttest.NewKey(t), Format: attest.Classic})
 	repo, _ := dest.Repository("postgresql")
 	subject, _ := repo.Manifest(t.Context(), result.Digest)
 	m := make([]publish.Manifest, 8)
 	for i := range m {
-		m[i] = referrer(t, repo, subject.Descriptor(), testKey(t), attest.PredicateSign, `{}`)
+		m[i] = referrer(t, repo, subject.Descriptor(), attesttest.NewKey(t), attest.PredicateSign, `{}`)
 	}
 	var wg sync.WaitGroup
 	for i := range m {
@@ -300,7 +301,7 @@ func TestFreshRegistriesAreEqual(t *testing.T) {
 			}
 			inner.ServeHTTP(w, req)
 		}))
-		key := testKey(t)
+		key := attesttest.NewKey(t)
 		var all []map[string]digest.Digest
 		for range 2 {
 			inner = registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))

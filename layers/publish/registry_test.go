@@ -20,6 +20,7 @@ import (
 	"cuelabs.dev/go/oci/ociregistry/ociserver"
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -143,7 +144,7 @@ func TestRegistries(t *testing.T) {
 			if err := dest.Check(t.Context(), []string{"postgresql"}); err != nil {
 				t.Fatal(err)
 			}
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			for _, release := range []publish.Release{postgresql().release(t, store), postgresql().release(t, store, both...)} {
 				release.Fixed = ""
 				front.disarm()
@@ -167,7 +168,7 @@ func TestRegistries(t *testing.T) {
 func TestAnotherKeyAddsItsSignature(t *testing.T) {
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
-			store, one, two := t.TempDir(), testKey(t), testKey(t)
+			store, one, two := t.TempDir(), attesttest.NewKey(t), attesttest.NewKey(t)
 			release := postgresql().release(t, store)
 			mustPublish(t, where.dest, release, publish.Options{Signer: one})
 			mustPublish(t, where.dest, release, publish.Options{Signer: two})
@@ -192,7 +193,7 @@ func TestMountFromSibling(t *testing.T) {
 			}
 			front := inject(t, host)
 			dest := destination(t, serve(t, front)+"/shudl")
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			parent := postgresql()
 			parent.name, parent.content = "base-postgresql", "parent"
 			mustPublish(t, dest, parent.release(t, store), publish.Options{Signer: key})

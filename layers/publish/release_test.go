@@ -3,11 +3,7 @@ package publish_test
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,6 +22,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/attest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 // sample is an image to publish, made of real layers in files of a store.
@@ -39,7 +36,7 @@ type sample struct {
 
 func tarGzip(t *testing.T, files map[string]string) (blob []byte, diffID digest.Digest) {
 	t.Helper()
-	var raw, packed bytes.Buffer
+	var raw bytes.Buffer
 	w := tar.NewWriter(&raw)
 	for _, name := range []string{"etc/one", "etc/two"} {
 		body, ok := files[name]
@@ -52,10 +49,7 @@ func tarGzip(t *testing.T, files map[string]string) (blob []byte, diffID digest.
 		w.Write([]byte(body))
 	}
 	w.Close()
-	z := gzip.NewWriter(&packed)
-	z.Write(raw.Bytes())
-	z.Close()
-	return packed.Bytes(), digest.FromBytes(raw.Bytes())
+	return archivetest.Gzip(t, raw.Bytes()), digest.FromBytes(raw.Bytes())
 }
 
 // storeBlob writes a blob into a folder as the content store has it.
@@ -149,20 +143,6 @@ func (s sample) release(t *testing.T, store string, platforms ...recipes.Platfor
 
 func postgresql() sample {
 	return sample{name: "postgresql", version: "17.12", content: "select 1", base: bytes.Repeat([]byte("base "), 50_000)}
-}
-
-// testKey returns a key of its own for a test.
-func testKey(t *testing.T) *attest.Key {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := attest.NewKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // quick reaches registries without waiting between tries.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -76,7 +77,7 @@ func TestTwoRequestsWhereNothingChanged(t *testing.T) {
 					}
 					count, address := countRequests(t, host)
 					release := withKeys(postgresql().release(t, t.TempDir(), platforms...))
-					options := publish.Options{Signer: testKey(t), Format: format, Memory: memory(t)}
+					options := publish.Options{Signer: attesttest.NewKey(t), Format: format, Memory: memory(t)}
 					first, unchanged := push(t, address+"/shudl", release, options)
 					if unchanged {
 						t.Fatal("a first push found nothing to do")
@@ -125,7 +126,7 @@ func TestReceiptEnds(t *testing.T) {
 			if host == "" {
 				t.Skip("docker-registry is not installed")
 			}
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			ours := withKeys(postgresql().release(t, store))
 			other := postgresql()
 			other.content = "select 2"
@@ -158,7 +159,7 @@ func TestReceiptEnds(t *testing.T) {
 			push(t, to, theirs, options)
 			found("another push, from here")
 			otherKey := options
-			otherKey.Signer = testKey(t)
+			otherKey.Signer = attesttest.NewKey(t)
 			if _, unchanged := push(t, to, ours, otherKey); unchanged {
 				t.Error("another key: not signed with it")
 			}
@@ -193,7 +194,7 @@ func TestRequestsOfAPush(t *testing.T) {
 			}
 			count, address := countRequests(t, host)
 			dest, store := destination(t, address+"/shudl"), t.TempDir()
-			options := publish.Options{Signer: testKey(t), Memory: memory(t)}
+			options := publish.Options{Signer: attesttest.NewKey(t), Memory: memory(t)}
 			changed := postgresql()
 			changed.version, changed.content = "17.13", "changed"
 			for i, of := range []sample{postgresql(), changed} {

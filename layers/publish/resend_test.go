@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 )
 
@@ -71,7 +72,7 @@ func TestWritesAreSentAgain(t *testing.T) {
 				}
 				g.proxy = passTo(&url.URL{Scheme: "http", Host: host})
 				g.host = serve(t, g)
-				key, release := testKey(t), postgresql().release(t, t.TempDir())
+				key, release := attesttest.NewKey(t), postgresql().release(t, t.TempDir())
 				dest := destination(t, g.host+"/shudl")
 				mustPublish(t, dest, release, publish.Options{Signer: key})
 				repo, err := dest.Repository(release.Name)
@@ -144,5 +145,5 @@ func TestBodyOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPublish(t, dest, release, publish.Options{Signer: testKey(t)})
+	mustPublish(t, dest, release, publish.Options{Signer: attesttest.NewKey(t)})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 )
 
@@ -67,7 +68,7 @@ func next(t *testing.T, store, content string) publish.Release {
 func TestOnlyTheChangedLayerIsSent(t *testing.T) {
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			options := publish.Options{Signer: key, Memory: memory(t)}
 			mustPublish(t, where.dest, next(t, store, "one"), options)
 			for _, content := range []string{"two", "three"} {
@@ -96,7 +97,7 @@ func TestOnlyTheChangedLayerIsSent(t *testing.T) {
 // TestDamagedFileIsFoundBeforeATagMoves changes a byte of a layer that an
 // earlier push had read back: its time is another, so it is read again.
 func TestDamagedFileIsFoundBeforeATagMoves(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	dest := destination(t, "oci:"+dir)
 	options := publish.Options{Signer: key, Memory: memory(t)}
 	first := next(t, store, "one")

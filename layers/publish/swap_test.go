@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -22,7 +23,7 @@ import (
 func TestSwap(t *testing.T) {
 	for _, where := range everywhere(t) {
 		t.Run(where.name, func(t *testing.T) {
-			store, key := t.TempDir(), testKey(t)
+			store, key := t.TempDir(), attesttest.NewKey(t)
 			first := mustPublish(t, where.dest, postgresql().release(t, store), publish.Options{Signer: key})
 			other := postgresql()
 			other.version, other.content = "17.13", "newer"
@@ -63,7 +64,7 @@ func TestSwap(t *testing.T) {
 // Other tools may give one tag to several entries of a layout: the first
 // counts where a tag is read or moved, and where another is written beside it.
 func TestTagThatALayoutHasTwice(t *testing.T) {
-	dir, store, key := t.TempDir(), t.TempDir(), testKey(t)
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
 	dest := publish.NewLayout(dir)
 	repo, _ := dest.Repository("postgresql")
 	var images []ocispec.Descriptor
@@ -133,7 +134,7 @@ func TestManyIntoOneLayoutAtOnce(t *testing.T) {
 		dir, store := t.TempDir(), t.TempDir()
 		var pushers []pusher
 		for range 6 {
-			pushers = append(pushers, pusher{postgresql().release(t, store), publish.Options{Signer: testKey(t)}})
+			pushers = append(pushers, pusher{postgresql().release(t, store), publish.Options{Signer: attesttest.NewKey(t)}})
 		}
 		repo, _ := publish.NewLayout(dir).Repository("postgresql")
 		for _, err := range atOnce(t, dir, pushers) {
@@ -148,7 +149,7 @@ func TestManyIntoOneLayoutAtOnce(t *testing.T) {
 }
 
 func TestPlatformsIntoOneLayoutAtOnce(t *testing.T) {
-	store, key := t.TempDir(), testKey(t)
+	store, key := t.TempDir(), attesttest.NewKey(t)
 	both := []recipes.Platform{recipes.LinuxAMD64, recipes.LinuxARM64}
 	want := mustPublish(t, publish.NewLayout(t.TempDir()), postgresql().release(t, store, both...), publish.Options{Signer: key})
 	for range 5 {
@@ -178,7 +179,7 @@ func TestFixedTagAtOnce(t *testing.T) {
 		for _, content := range []string{"1", "2", "3"} {
 			s := postgresql()
 			s.content = content
-			pushers = append(pushers, pusher{s.release(t, store), publish.Options{Signer: testKey(t)}})
+			pushers = append(pushers, pusher{s.release(t, store), publish.Options{Signer: attesttest.NewKey(t)}})
 		}
 		moved := 0
 		for _, err := range atOnce(t, dir, pushers) {

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -42,18 +43,18 @@ func meetings() []together {
 	}
 	return []together{
 		{"same image, same key", func(t *testing.T, store string) (a, b pusher) {
-			key := testKey(t)
+			key := attesttest.NewKey(t)
 			return pusher{sample(t, store, "1"), publish.Options{Signer: key}}, pusher{sample(t, store, "1"), publish.Options{Signer: key}}
 		}, true},
 		{"same image, two keys", func(t *testing.T, store string) (a, b pusher) {
-			return pusher{sample(t, store, "1"), publish.Options{Signer: testKey(t)}}, pusher{sample(t, store, "1"), publish.Options{Signer: testKey(t)}}
+			return pusher{sample(t, store, "1"), publish.Options{Signer: attesttest.NewKey(t)}}, pusher{sample(t, store, "1"), publish.Options{Signer: attesttest.NewKey(t)}}
 		}, false},
 		{"two images, same key", func(t *testing.T, store string) (a, b pusher) {
-			key := testKey(t)
+			key := attesttest.NewKey(t)
 			return pusher{sample(t, store, "1"), publish.Options{Signer: key}}, pusher{sample(t, store, "2"), publish.Options{Signer: key}}
 		}, false},
 		{"a platform each, merged", func(t *testing.T, store string) (a, b pusher) {
-			key := testKey(t)
+			key := attesttest.NewKey(t)
 			return pusher{sample(t, store, "1", recipes.LinuxAMD64), publish.Options{Signer: key, Merge: true}},
 				pusher{sample(t, store, "1", recipes.LinuxARM64), publish.Options{Signer: key, Merge: true}}
 		}, false},

@@ -1,9 +1,6 @@
 package rebase_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -13,13 +10,14 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/assemble/assembletest"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/rebase"
@@ -27,6 +25,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 const (
@@ -70,46 +69,14 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := attest.NewKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return world{t, publish.NewLayout(filepath.Join(t.TempDir(), "images")), key}
+	return world{t, publish.NewLayout(filepath.Join(t.TempDir(), "images")), attesttest.NewKey(t)}
 }
 
 // options are those of a machine that has nothing yet.
 func (w world) options(change map[string]string) assemble.Options {
 	w.t.Helper()
-	set, err := recipes.Load(recipeFiles(change))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	store, err := fetch.OpenStore(w.t.TempDir())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			w.t.Error(err)
-		}
-	})
-	lock := &recipes.Lock{
-		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: "go1.26.8",
-	}
-	refs, err := set.Select(nil, true, recipes.Debian)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, p := range recipes.Platforms() {
-		for _, ref := range refs {
-			lock.Put(recipes.LockedImage{Ref: ref, Platform: p})
-		}
-	}
+	set, refs, lock := assembletest.Load(w.t, recipeFiles(change))
+	store := fetchtest.NewStore(w.t)
 	return assemble.Options{
 		Set: set, Lock: lock, Refs: refs, Platforms: recipes.Platforms()[:1], Store: store, Fetcher: &fetch.Fetcher{Store: store},
 		Dest: w.dest, Signer: w.key, Tool: "0.0.0-test",

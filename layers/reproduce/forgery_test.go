@@ -17,6 +17,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 // forgery is the published service taken apart, to be changed and published
@@ -142,17 +143,10 @@ func (f *forgery) layer(t *testing.T, at int, lie bool, change func([]member) []
 // replace puts another tar stream in the place of a layer.
 func (f *forgery) replace(t *testing.T, at int, plain []byte, lie bool) {
 	t.Helper()
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := z.Write(plain); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	d := digest.FromBytes(packed.Bytes())
-	f.blobs[d] = packed.Bytes()
-	f.manifest.Layers[at].Digest, f.manifest.Layers[at].Size = d, int64(packed.Len())
+	packed := archivetest.Gzip(t, plain)
+	d := digest.FromBytes(packed)
+	f.blobs[d] = packed
+	f.manifest.Layers[at].Digest, f.manifest.Layers[at].Size = d, int64(len(packed))
 	if !lie {
 		f.config["rootfs"].(map[string]any)["diff_ids"].([]any)[at] = digest.FromBytes(plain).String()
 	}

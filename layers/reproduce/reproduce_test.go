@@ -1,9 +1,6 @@
 package reproduce_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -13,7 +10,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/layers"
 	"github.com/shudl/shudl-assemble/layers/assemble"
+	"github.com/shudl/shudl-assemble/layers/assemble/assembletest"
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/existing"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -22,6 +21,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // testRecipes are a base and a service of files of their own.
@@ -42,54 +42,11 @@ func testRecipes() fstest.MapFS {
 	return files
 }
 
-func store(t *testing.T) *fetch.Store {
-	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := attest.NewKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 // inputs are what a build needs, with an empty store.
 func inputs(t *testing.T, fsys fstest.MapFS) assemble.Options {
 	t.Helper()
-	set, err := recipes.Load(fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	refs, err := set.Select(nil, true, recipes.Debian)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lock := &recipes.Lock{
-		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: "go1.26.8",
-	}
-	for _, p := range recipes.Platforms() {
-		for _, ref := range refs {
-			lock.Put(recipes.LockedImage{Ref: ref, Platform: p})
-		}
-	}
-	s := store(t)
+	set, refs, lock := assembletest.Load(t, fsys)
+	s := fetchtest.NewStore(t)
 	return assemble.Options{Set: set, Lock: lock, Refs: refs, Platforms: recipes.Platforms()[:1], Store: s, Fetcher: &fetch.Fetcher{Store: s}}
 }
 
@@ -107,7 +64,7 @@ func (s scene) ref(tag string) string {
 
 func stage(t *testing.T, change func(*assemble.Options)) scene {
 	t.Helper()
-	s := scene{dest: publish.NewLayout(filepath.Join(t.TempDir(), "images")), key: newKey(t)}
+	s := scene{dest: publish.NewLayout(filepath.Join(t.TempDir(), "images")), key: attesttest.NewKey(t)}
 	o := inputs(t, testRecipes())
 	o.Dest, o.Signer = s.dest, s.key
 	if change != nil {
@@ -189,7 +146,7 @@ func TestFindRefuses(t *testing.T) {
 		o    existing.Options
 		want error
 	}{
-		"another key":              {s.ref("2.5-debian"), trusting(newKey(t)), verify.ErrAttestation},
+		"another key":              {s.ref("2.5-debian"), trusting(attesttest.NewKey(t)), verify.ErrAttestation},
 		"no tag":                   {s.ref("9-debian"), existing.Options{}, publish.ErrNoTag},
 		"no image":                 {"here", existing.Options{}, publish.ErrUsage},
 		"of one platform, another": {s.ref("2.5-debian"), existing.Options{Platforms: []recipes.Platform{recipes.LinuxARM64}}, publish.ErrUsage},

@@ -1,9 +1,6 @@
 package trust_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -15,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/trust/trusttest"
 	"github.com/shudl/shudl-assemble/recipes"
@@ -25,13 +23,8 @@ const (
 	other   = recipes.Digest("ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff")
 )
 
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	return must(attest.NewKey(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))))
-}
-
 func TestKey(t *testing.T) {
-	key, wrong := newKey(t), newKey(t)
+	key, wrong := attesttest.NewKey(t), attesttest.NewKey(t)
 	mine := trust.Signers{must(trust.Key(key.Public()))}
 	either := trust.Signers{must(trust.Key(wrong.Public())), must(trust.Key(key.Public()))}
 	for name, item := range items(t, key, subject) {
@@ -115,11 +108,11 @@ func TestIdentity(t *testing.T) {
 		if _, err := identity(t, right).Check(changed, subject); err == nil {
 			t.Errorf("%s with changed content is taken", name)
 		}
-		if _, err := (trust.Signers{must(trust.Key(newKey(t).Public()))}).Check(item, subject); !errors.Is(err, trust.ErrSigner) {
+		if _, err := (trust.Signers{must(trust.Key(attesttest.NewKey(t).Public()))}).Check(item, subject); !errors.Is(err, trust.ErrSigner) {
 			t.Errorf("%s where a key is trusted: %v", name, err)
 		}
 	}
-	for name, item := range items(t, newKey(t), subject) {
+	for name, item := range items(t, attesttest.NewKey(t), subject) {
 		if _, err := identity(t, right).Check(item, subject); !errors.Is(err, trust.ErrSigner) {
 			t.Errorf("%s by a key where an identity is trusted: %v", name, err)
 		}
@@ -251,10 +244,7 @@ func TestConfig(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	key, err := attest.NewKey(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)))
-	if err != nil {
-		f.Fatal(err)
-	}
+	key := attesttest.NewKey(f)
 	f.Add(0, []byte(`{"critical":{"type":"cosign container image signature"}}`), "AAAA", "", "", "{}")
 	f.Add(1, []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"sig":"AAAA"}]}`), "", "", "", "")
 	f.Add(2, []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":""}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AAAA"}]}}`), "", "", "", "")

@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -55,7 +56,7 @@ func chainRefusals() map[string]refusal {
 		}},
 		"base signed by a stranger": {want: verify.ErrNoMatch, check: "signature", bring: func(t *testing.T, w world) {
 			stranger := w
-			stranger.key = newKey(t)
+			stranger.key = attesttest.NewKey(t)
 			_, root := stranger.push(t, base)
 			s := minio()
 			s.base = root
@@ -156,7 +157,7 @@ func TestLayerRefusals(t *testing.T) { refuse(t, layerRefusals()) }
 
 // Without the chain, an image without its base holds.
 func TestNoChain(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for name, dest := range destinations(t) {
 		s := minio()
 		s.base = spec{name: "base-debian", content: "base"}.make(t)

@@ -19,6 +19,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
@@ -56,7 +57,7 @@ func TestDemands(t *testing.T) {
 		"unread result": {want: verify.ErrPolicy, check: "predicate", bring: with(says(testResult, []byte(`{"result":[]}`))), rule: wants("test-result")},
 		"VEX by a stranger": {want: verify.ErrPolicy, check: "predicate", rule: wants("vex"), bring: func(t *testing.T, w world) {
 			w.push(t, minio())
-			w.key = newKey(t)
+			w.key = attesttest.NewKey(t)
 			with(says(attest.PredicateVEX, []byte(`{}`)))(t, w)
 		}},
 		"too old": {want: verify.ErrPolicy, check: "age", bring: plain, rule: func(r *verify.Rule) { r.MaxAge = 23 * time.Hour }},
@@ -100,7 +101,7 @@ func TestDemands(t *testing.T) {
 }
 
 func TestDemandsMet(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for name, dest := range destinations(t) {
 		root := spec{name: "base-debian", content: "base"}.make(t)
 		push(t, dest, root, key, attest.Dual)
@@ -199,7 +200,7 @@ func TestMalformed(t *testing.T) {
 // A manifest that can be read as two things is not read at all, nor is what is
 // no manifest.
 func TestUnreadable(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for what, raw := range map[string]string{
 		"both":       `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`,
 		"not JSON":   `{"schemaVersion"`,
@@ -272,7 +273,7 @@ func TestTooMuch(t *testing.T) {
 // A registry that fails is no finding: it was not asked, and says nothing of
 // the image. The error is none that means "not signed" or "wrong".
 func TestFailingRegistry(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	dest := destinations(t)["registry"]
 	push(t, dest, minio().make(t), key, attest.Dual)
 	host, path, _ := strings.Cut(dest, "/")

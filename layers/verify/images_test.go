@@ -1,12 +1,7 @@
 package verify_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -32,6 +27,7 @@ import (
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/verify"
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 // must is for what cannot fail but by a mistake in the test.
@@ -40,11 +36,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	return must(attest.NewKey(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))))
 }
 
 // created is the date of every image here.
@@ -103,14 +94,8 @@ func (s spec) make(t *testing.T) *made {
 }
 
 // layer is a packed layer and its diffID.
-func layer(content string) (publish.Blob, digest.Digest) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	must(w.Write([]byte(content)))
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return publish.BytesBlob(ocispec.MediaTypeImageLayerGzip, packed.Bytes()), digest.FromString(content)
+func layer(t *testing.T, content string) (publish.Blob, digest.Digest) {
+	return publish.BytesBlob(ocispec.MediaTypeImageLayerGzip, archivetest.Gzip(t, []byte(content))), digest.FromString(content)
 }
 
 func (s spec) image(t *testing.T, arch string) (publish.Image, *madeImage) {
@@ -125,7 +110,7 @@ func (s spec) image(t *testing.T, arch string) (publish.Image, *madeImage) {
 		one.manifest.Annotations[ocispec.AnnotationBaseImageName] = s.base.name + ":1"
 		one.manifest.Annotations[ocispec.AnnotationBaseImageDigest] = lower.digest.String()
 	}
-	own, diffID := layer(s.content + " for " + arch)
+	own, diffID := layer(t, s.content+" for "+arch)
 	one.blobs, one.diffIDs = append(one.blobs, own), append(one.diffIDs, diffID)
 	for _, b := range one.blobs {
 		one.manifest.Layers = append(one.manifest.Layers, b.Descriptor)

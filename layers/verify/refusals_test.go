@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/provenance"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/trust"
@@ -72,7 +73,7 @@ func signatureRefusals() map[string]refusal {
 		}},
 		"nothing there": {want: verify.ErrNoTag, bring: func(*testing.T, world) {}},
 		"wrong key": {want: verify.ErrNoMatch, check: "signature", bring: func(t *testing.T, w world) {
-			w.key = newKey(t)
+			w.key = attesttest.NewKey(t)
 			w.push(t, minio())
 		}},
 		"not signed": {want: verify.ErrNotSigned, check: "signature", bring: func(t *testing.T, w world) {
@@ -143,7 +144,7 @@ func statementRefusals() map[string]refusal {
 			s := minio()
 			s.without = []string{attest.PredicateSPDX}
 			w.push(t, s)
-			w.key = newKey(t)
+			w.key = attesttest.NewKey(t)
 			w.push(t, minio())
 		}},
 		"CycloneDX that describes another image": {want: verify.ErrAttestation, check: "cyclonedx", bring: func(t *testing.T, w world) {
@@ -232,7 +233,7 @@ func refuse(t *testing.T, all map[string]refusal) {
 			}
 			t.Run(name+"/"+where, func(t *testing.T) {
 				t.Parallel()
-				w := world{dest, newKey(t), formatAt(where)}
+				w := world{dest, attesttest.NewKey(t), formatAt(where)}
 				r.bring(t, w)
 				r.verify(t, w)
 			})

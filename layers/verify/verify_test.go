@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/shudl/shudl-assemble/layers/attest"
+	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
 	"github.com/shudl/shudl-assemble/layers/trust"
 	"github.com/shudl/shudl-assemble/layers/trust/trusttest"
@@ -32,7 +33,7 @@ func checks(r verify.Report) map[string]int {
 func TestVerify(t *testing.T) {
 	for _, archs := range [][]string{{"amd64"}, {"amd64", "arm64"}} {
 		for name, dest := range destinations(t) {
-			key, format := newKey(t), formatAt(name)
+			key, format := attesttest.NewKey(t), formatAt(name)
 			root := spec{name: "base-debian", content: "base", archs: archs}.make(t)
 			java := spec{name: "base-java", content: "java", archs: archs, base: root}.make(t)
 			trino := spec{name: "trino", content: "trino", archs: archs, base: java, cycloneDX: true}.make(t)
@@ -73,7 +74,7 @@ func TestVerify(t *testing.T) {
 
 // One good signature suffices, whoever else signed; the others are listed.
 func TestOthersAreListed(t *testing.T) {
-	key, stranger := newKey(t), newKey(t)
+	key, stranger := attesttest.NewKey(t), attesttest.NewKey(t)
 	for name, dest := range destinations(t) {
 		m := spec{name: "minio", content: "content"}.make(t)
 		push(t, dest, m, stranger, attest.Dual)
@@ -127,14 +128,14 @@ func TestKeyless(t *testing.T) {
 				t.Errorf("%s: the finding does not say who signed: %+v", name, f)
 			}
 		}
-		if _, err := verify.Verify(t.Context(), dest+"/minio:1", options(newKey(t))); classOf(t, err) != verify.ErrNoMatch {
+		if _, err := verify.Verify(t.Context(), dest+"/minio:1", options(attesttest.NewKey(t))); classOf(t, err) != verify.ErrNoMatch {
 			t.Errorf("%s, %s, a key: %v", name, format, err)
 		}
 	}
 }
 
 func TestChangedLayer(t *testing.T) {
-	dir, key := t.TempDir(), newKey(t)
+	dir, key := t.TempDir(), attesttest.NewKey(t)
 	m := spec{name: "minio", content: "content"}.make(t)
 	push(t, "oci:"+dir, m, key, attest.Dual)
 	layer := m.release.Images[0].Blobs[0]
@@ -159,7 +160,7 @@ func TestChangedLayer(t *testing.T) {
 }
 
 func TestSBOMIsVerified(t *testing.T) {
-	key, wrong := newKey(t), newKey(t)
+	key, wrong := attesttest.NewKey(t), attesttest.NewKey(t)
 	for name, dest := range destinations(t) {
 		push(t, dest, spec{name: "minio", content: "content", archs: []string{"amd64", "arm64"}}.make(t), key, attest.Dual)
 		if _, err := verify.SBOM(t.Context(), dest+"/minio:1", "linux/amd64", options(wrong)); classOf(t, err) != verify.ErrAttestation {
@@ -203,7 +204,7 @@ func TestSomebodyIsNeeded(t *testing.T) {
 // A statement may bind a digest alone, as cosign's own do; then the manifest
 // says whose it is.
 func TestNamelessSignature(t *testing.T) {
-	key := newKey(t)
+	key := attesttest.NewKey(t)
 	for name, dest := range destinations(t) {
 		m := spec{name: "minio", content: "content"}.make(t)
 		repo := push(t, dest, m, key, attest.Classic)

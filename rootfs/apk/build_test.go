@@ -3,7 +3,6 @@ package apk
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/recipes"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 // file is a member of a made-up segment; a type other than zero is a link or
@@ -27,7 +26,7 @@ type file struct {
 // unless whole is set.
 func segmentOf(t testing.TB, whole bool, list ...file) []byte {
 	t.Helper()
-	var plain, packed bytes.Buffer
+	var plain bytes.Buffer
 	w := tar.NewWriter(&plain)
 	for _, f := range list {
 		kind := f.kind
@@ -50,10 +49,7 @@ func segmentOf(t testing.TB, whole bool, list ...file) []byte {
 	} else {
 		w.Flush()
 	}
-	z := gzip.NewWriter(&packed)
-	z.Write(plain.Bytes())
-	z.Close()
-	return packed.Bytes()
+	return archivetest.Gzip(t, plain.Bytes())
 }
 
 // sample is a made-up package and what lock and index would say of it.
@@ -80,24 +76,6 @@ func sampleOf(t testing.TB, info string, data ...file) sample {
 // bytes is the package file.
 func (s sample) bytes() []byte {
 	return bytes.Join([][]byte{s.signature, s.control, s.data}, nil)
-}
-
-// put stores bytes and returns their digest.
-func put(t testing.TB, s *fetch.Store, data []byte) recipes.Digest {
-	t.Helper()
-	w, err := s.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 func write(t testing.TB, path string, data []byte) {

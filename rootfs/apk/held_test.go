@@ -11,6 +11,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // oldRoot writes the database of a root that holds packages of the 3.19.1
@@ -42,14 +43,14 @@ func oldRoot(t *testing.T, target string, wanted ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, st := &Database{Folder: dbFolder, World: solution.World}, store(t)
+	db, st := &Database{Folder: dbFolder, World: solution.World}, fetchtest.NewStore(t)
 	for _, p := range solution.Installed {
 		data, err := os.ReadFile(filepath.Join(folder, p.ID()+".apk"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		a := p.Artifact("system")
-		a.SHA256 = put(t, st, data)
+		a.SHA256 = fetchtest.Put(t, st, data)
 		c, err := Open(t.Context(), st, a)
 		if err != nil {
 			t.Fatal(err)

@@ -17,17 +17,13 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // mirror is a fetcher on a folder.
 func mirror(t testing.TB, dir string) *fetch.Fetcher {
 	t.Helper()
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return &fetch.Fetcher{Store: store, Mirrors: fetch.Mirrors{Archive: {"file:" + dir}}}
+	return &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{Archive: {"file:" + dir}}}
 }
 
 // noHost keeps the keys of the machine that tests run on out of them.

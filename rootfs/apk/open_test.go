@@ -13,25 +13,15 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 const sampleInfo = "# made up\npkgname = sample\npkgver = 1.0-r0\narch = x86_64\nsize = 5\nlicense = MIT\nreplaces = old other>2\ndepend = so:libc.musl-x86_64.so.1\ntriggers = /usr/share/sample\ndatahash = %s\n"
 
-func store(t testing.TB) *fetch.Store {
-	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 func TestOpen(t *testing.T) {
-	s := store(t)
+	s := fetchtest.NewStore(t)
 	p := sampleOf(t, sampleInfo, file{name: "usr/", kind: '5'}, file{name: "usr/hello", data: "hello"}, file{name: "usr/link", link: "hello", kind: '2'})
-	p.artifact.SHA256 = put(t, s, p.bytes())
+	p.artifact.SHA256 = fetchtest.Put(t, s, p.bytes())
 	c, err := Open(t.Context(), s, p.artifact)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +47,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("a script that nothing replaces was taken: %v", err)
 	}
 	unsigned := bytes.Join([][]byte{p.control, p.data}, nil)
-	p.artifact.SHA256 = put(t, s, unsigned)
+	p.artifact.SHA256 = fetchtest.Put(t, s, unsigned)
 	if _, err := Open(t.Context(), s, p.artifact); err != nil {
 		t.Errorf("without signature segment: %v", err)
 	}
@@ -67,9 +57,9 @@ func TestOpen(t *testing.T) {
 // which holds other bytes by then; lock and index are held against it all the
 // same, and a record that says nothing is made again.
 func TestOpenRemembers(t *testing.T) {
-	s := store(t)
+	s := fetchtest.NewStore(t)
 	p := sampleOf(t, sampleInfo, file{name: "usr/hello", data: "hello"})
-	p.artifact.SHA256 = put(t, s, p.bytes())
+	p.artifact.SHA256 = fetchtest.Put(t, s, p.bytes())
 	want, err := Open(t.Context(), s, p.artifact)
 	if err != nil {
 		t.Fatal(err)
@@ -144,10 +134,10 @@ func TestOpenBroken(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			st := store(t)
+			st := fetchtest.NewStore(t)
 			s := good()
 			if data := c.data(&s); data != nil {
-				s.artifact.SHA256 = put(t, st, data)
+				s.artifact.SHA256 = fetchtest.Put(t, st, data)
 			}
 			_, err := Open(t.Context(), st, s.artifact)
 			if err == nil || !strings.Contains(err.Error(), c.fails) {
@@ -158,10 +148,10 @@ func TestOpenBroken(t *testing.T) {
 			}
 		})
 	}
-	st := store(t)
+	st := fetchtest.NewStore(t)
 	s := good()
 	s.artifact.SHA256 = recipes.Digest(strings.Repeat("0", 64))
-	put(t, st, whole)
+	fetchtest.Put(t, st, whole)
 	if _, err := Open(t.Context(), st, s.artifact); err == nil {
 		t.Error("a file that is not in the store was opened")
 	}
@@ -186,8 +176,8 @@ func TestOpenEscape(t *testing.T) {
 		{name: "dev/null", kind: '3'}, {name: "pipe", kind: '6'},
 	} {
 		s := sampleOf(t, sampleInfo, f)
-		st := store(t)
-		s.artifact.SHA256 = put(t, st, s.bytes())
+		st := fetchtest.NewStore(t)
+		s.artifact.SHA256 = fetchtest.Put(t, st, s.bytes())
 		if _, err := Open(t.Context(), st, s.artifact); err == nil {
 			t.Errorf("%s (%c) was taken", f.name, f.kind)
 		}
@@ -198,7 +188,7 @@ func TestOpenEscape(t *testing.T) {
 // files to what the package's own headers say.
 func TestOpenRealPackages(t *testing.T) {
 	ix := realPackages(t)
-	st := store(t)
+	st := fetchtest.NewStore(t)
 	opened := 0
 	for _, p := range ix.Packages {
 		data, err := os.ReadFile(filepath.Join(shared(t), filepath.FromSlash(p.File())))
@@ -212,7 +202,7 @@ func TestOpenRealPackages(t *testing.T) {
 			continue
 		}
 		a := p.Artifact("layer")
-		a.SHA256 = put(t, st, data)
+		a.SHA256 = fetchtest.Put(t, st, data)
 		c, err := Open(t.Context(), st, a)
 		if err != nil {
 			t.Error(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // readIn reads files of an unpacked root.
@@ -41,14 +42,14 @@ func TestDatabaseAsAPKWritesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store(t)
+	s := fetchtest.NewStore(t)
 	for _, p := range solution.New() {
 		data, err := os.ReadFile(filepath.Join(shared(t), filepath.FromSlash(p.File())))
 		if err != nil {
 			t.Fatal(err)
 		}
 		a := p.Artifact("system")
-		a.SHA256 = put(t, s, data)
+		a.SHA256 = fetchtest.Put(t, s, data)
 		c, err := Open(t.Context(), s, a)
 		if err != nil {
 			t.Fatal(err)
@@ -140,8 +141,8 @@ func TestDatabaseRemove(t *testing.T) {
 // recorded, so that an audit finds nothing missing.
 func TestDatabaseLeavesOutWhatIsNotThere(t *testing.T) {
 	s := sampleOf(t, sampleInfo, file{name: "usr/", kind: '5'}, file{name: "usr/kept", data: "1"}, file{name: "usr/dropped", data: "2"})
-	st := store(t)
-	s.artifact.SHA256 = put(t, st, s.bytes())
+	st := fetchtest.NewStore(t)
+	s.artifact.SHA256 = fetchtest.Put(t, st, s.bytes())
 	c, err := Open(t.Context(), st, s.artifact)
 	if err != nil {
 		t.Fatal(err)

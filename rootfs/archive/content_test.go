@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // A spool that is damaged or gone is made again, and never read as it is.
 func TestTarHeals(t *testing.T) {
-	ctx, s := context.Background(), newStore(t)
+	ctx, s := context.Background(), fetchtest.NewStore(t)
 	data := makeTar(t, file("a", "first"), file("b", "second"))
 	entries, err := Tar(ctx, s, "k", opener(data), Limits{})
 	if err != nil {
@@ -106,7 +107,7 @@ func TestTarSectionVerified(t *testing.T) {
 		{name: "linked meanwhile", while: link},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, s := context.Background(), newStore(t)
+			ctx, s := context.Background(), fetchtest.NewStore(t)
 			entries, err := Tar(ctx, s, "k", opener(makeTar(t, file("a", "first"), file("b", "other"))), Limits{})
 			if err != nil {
 				t.Fatal(err)
@@ -140,7 +141,7 @@ func TestTarSectionVerified(t *testing.T) {
 // The files of an archive that lies uncompressed in the store are read where
 // they are: what a spool would give, and no second copy.
 func TestBareTar(t *testing.T) {
-	ctx, s := context.Background(), newStore(t)
+	ctx, s := context.Background(), fetchtest.NewStore(t)
 	members := []member{dir("d/"), file("d/"+strings.Repeat("long/", 60)+"name", "far"), file("empty", "")}
 	for i := range 50 {
 		members = append(members, file(fmt.Sprintf("d/%d", i), strings.Repeat(string(rune('a'+i%26)), i*37)))
@@ -148,8 +149,8 @@ func TestBareTar(t *testing.T) {
 	gnu := file("d/"+strings.Repeat("gnu/", 60)+"name", "gnu's")
 	gnu.Format = tar.FormatGNU
 	data := makeTar(t, append(members, gnu, link(tar.TypeLink, "d/again", "d/7"), link(tar.TypeSymlink, "l", "d/7"))...)
-	blob := keepBytes(t, s, data)
-	spooled, err := Tar(ctx, newStore(t), "k", opener(data), Limits{})
+	blob := fetchtest.Put(t, s, data)
+	spooled, err := Tar(ctx, fetchtest.NewStore(t), "k", opener(data), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // earlyFetch downloads an artefact from a folder with Early, and says whether
@@ -36,16 +38,16 @@ func TestEarlyIsWhatExpandReads(t *testing.T) {
 		known bool
 	}{
 		"tar":         {recipes.KindTarball, tarred, true},
-		"packed tar":  {recipes.KindMaven, gz(t, tarred), true},
+		"packed tar":  {recipes.KindMaven, archivetest.Gzip(t, tarred), true},
 		"zip":         {recipes.KindTarball, makeZip(t, zipMember{name: "a", data: "alpha"}), false},
-		"package":     {recipes.KindAPK, gz(t, tarred), false},
+		"package":     {recipes.KindAPK, archivetest.Gzip(t, tarred), false},
 		"a few bytes": {recipes.KindTarball, []byte("#!/bin/sh\n"), false},
 		"no archive":  {recipes.KindTarball, bytes.Repeat([]byte("text\n"), 1000), false},
 		"broken tar":  {recipes.KindTarball, tarred[:len(tarred)-5000], false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, plain := newStore(t), newStore(t)
-			blob := keepBytes(t, plain, c.data)
+			s, plain := fetchtest.NewStore(t), fetchtest.NewStore(t)
+			blob := fetchtest.Put(t, plain, c.data)
 			known, err := earlyFetch(t, s, c.kind, c.data, blob)
 			if err != nil || known != c.known {
 				t.Fatalf("known: %t, %v", known, err)
@@ -73,9 +75,9 @@ func TestEarlyIsWhatExpandReads(t *testing.T) {
 }
 
 func TestEarlyKeepsNoIndexOfAnotherArchive(t *testing.T) {
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	right, wrong := makeTar(t, file("a", "alpha")), makeTar(t, file("a", "ALPHA"))
-	want := keepBytes(t, newStore(t), right)
+	want := fetchtest.Put(t, fetchtest.NewStore(t), right)
 	known, err := earlyFetch(t, s, recipes.KindTarball, wrong, want)
 	if err == nil || known {
 		t.Fatalf("known: %t, %v", known, err)
@@ -84,9 +86,9 @@ func TestEarlyKeepsNoIndexOfAnotherArchive(t *testing.T) {
 
 // One that comes while another is read is left to Expand.
 func TestEarlyIsBounded(t *testing.T) {
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	read := Early(s, 1)
-	tarball := recipes.Artifact{Kind: recipes.KindTarball, SHA256: keepBytes(t, s, makeTar(t, file("a", "alpha")))}
+	tarball := recipes.Artifact{Kind: recipes.KindTarball, SHA256: fetchtest.Put(t, s, makeTar(t, file("a", "alpha")))}
 	r, w := io.Pipe()
 	first := make(chan func() error)
 	go func() { first <- read(context.Background(), tarball, r) }()
@@ -109,7 +111,7 @@ func TestEarlyIsBounded(t *testing.T) {
 // Early does at the same time.
 func BenchmarkCold(b *testing.B) {
 	data := makeTar(b, file("a", string(bytes.Repeat([]byte("0123456789abcdef"), 4_000_000))))
-	want := keepBytes(b, newStore(b), data)
+	want := fetchtest.Put(b, fetchtest.NewStore(b), data)
 	from := b.TempDir()
 	if err := os.WriteFile(filepath.Join(from, "a"), data, 0o644); err != nil {
 		b.Fatal(err)
@@ -120,7 +122,7 @@ func BenchmarkCold(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			for range b.N {
-				s := newStore(b)
+				s := fetchtest.NewStore(b)
 				f := &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{"m": {"file:" + from}}, Early: read(s, 1)}
 				a := recipes.Artifact{Kind: recipes.KindTarball, Name: "a", Archive: "m", Path: "a", SHA256: want, Size: int64(len(data))}
 				if err := f.Artifact(b.Context(), a); err != nil {

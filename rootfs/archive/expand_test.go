@@ -6,6 +6,9 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // An archive that was read before is not read again: not even to see what it
@@ -13,11 +16,11 @@ import (
 func TestExpandKnown(t *testing.T) {
 	zipped := makeZip(t, zipMember{name: "a", data: "alpha"})
 	for name, data := range map[string][]byte{
-		"tar": makeTar(t, file("a", "alpha")), "packed tar": gz(t, makeTar(t, file("a", "alpha"))), "zip": zipped,
+		"tar": makeTar(t, file("a", "alpha")), "packed tar": archivetest.Gzip(t, makeTar(t, file("a", "alpha"))), "zip": zipped,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
-			blob := keepBytes(t, s, data)
+			s := fetchtest.NewStore(t)
+			blob := fetchtest.Put(t, s, data)
 			first, err := Expand(t.Context(), s, blob, "x", Limits{})
 			if err != nil {
 				t.Fatal(err)

@@ -9,15 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
 )
-
-func newStore(t testing.TB) *fetch.Store {
-	t.Helper()
-	return newStoreAt(t, t.TempDir())
-}
 
 func newStoreAt(t testing.TB, dir string) *fetch.Store {
 	t.Helper()
@@ -26,22 +20,6 @@ func newStoreAt(t testing.TB, dir string) *fetch.Store {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func keepBytes(t testing.TB, s *fetch.Store, data []byte) recipes.Digest {
-	t.Helper()
-	w, err := s.Create(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 type member struct {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // tree is a small archive with hard links, as the Trino tarball has them.
@@ -18,7 +20,7 @@ func tree(t *testing.T) []rootfs.Entry {
 	data := makeTar(t, dir("top/"), dir("top/bin/"), run, file("top/plugin/delta/a.jar", "jar a"), file("top/plugin/delta/b.jar", "jar b"),
 		hard("top/plugin/iceberg/a.jar", "top/plugin/delta/a.jar"), hard("top/plugin/memory/a.jar", "top/plugin/delta/a.jar"),
 		hard("top/plugin/memory/b.jar", "top/plugin/delta/b.jar"), file("top/README", "read"))
-	entries, err := Tar(context.Background(), newStore(t), "k", opener(data), Limits{})
+	entries, err := Tar(context.Background(), fetchtest.NewStore(t), "k", opener(data), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,12 +105,12 @@ func TestPlaceUnmatched(t *testing.T) {
 // Lay goes into an archive inside an archive, and drops inside jars, of which
 // all names are one file.
 func TestLay(t *testing.T) {
-	ctx, s := context.Background(), newStore(t)
+	ctx, s := context.Background(), fetchtest.NewStore(t)
 	j := string(makeZip(t, zipMember{name: "A.class", data: "a", method: 8}, zipMember{name: "x/linux/aarch64/lib.so", data: "l", method: 8},
 		zipMember{name: "doc/README", data: "r", method: 8}))
 	inner := makeTar(t, file("lib/a.jar", j), link('1', "plugin/a.jar", "lib/a.jar"), file("lib/odd.jar", "no zip at all"))
-	outer := makeZip(t, zipMember{name: "META-INF/MANIFEST.MF", data: "v"}, zipMember{name: "content.tar.gz", data: string(gz(t, inner)), method: 8})
-	blob := keepBytes(t, s, outer)
+	outer := makeZip(t, zipMember{name: "META-INF/MANIFEST.MF", data: "v"}, zipMember{name: "content.tar.gz", data: string(archivetest.Gzip(t, inner)), method: 8})
+	blob := fetchtest.Put(t, s, outer)
 	lay := func(p recipes.Placement) ([]rootfs.Entry, []Dropped, error) {
 		return Lay(ctx, s, blob, Options{Name: "outer.jar", Placement: p, Platform: recipes.LinuxAMD64})
 	}

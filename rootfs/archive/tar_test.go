@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // xzHello is a tar of the file a with "hello\n" in it, packed by XZ Utils
@@ -23,7 +24,7 @@ import (
 const xzHello = `/Td6WFoAAATm1rRGAgAhAQwAAACPmEGc4Af/AFJdADCAM1AYaImC7aeAafrabrgkdh43bbouA6srnH2w1DuTJq2zqIefLTwfeVDcKBEyddQgBDfxl99s85FLyZM1bTeN5icgid0VSgz9+JdrRofX9wAAAAAqzn7F74jfegABboAQAAAA+l1UELHEZ/sCAAAAAARZWg==`
 
 func TestTarEntries(t *testing.T) {
-	ctx, s := context.Background(), newStore(t)
+	ctx, s := context.Background(), fetchtest.NewStore(t)
 	capability := "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 	withCap := file("./bin/ping", "ping")
 	withCap.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": capability, "SCHILY.xattr.user.note": "no"}
@@ -163,7 +164,7 @@ func refused() map[string]struct {
 func TestTarRefused(t *testing.T) {
 	for name, bad := range refused() {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
+			s := fetchtest.NewStore(t)
 			_, err := Tar(context.Background(), s, "k", opener(bad.data), Limits{})
 			if err == nil || !strings.Contains(err.Error(), bad.want) {
 				t.Fatalf("got %v, want an error with %q", err, bad.want)
@@ -181,7 +182,7 @@ func TestTarRefused(t *testing.T) {
 
 // A trailer that is cut off at a header is what apk's segments have.
 func TestTarWithoutTrailer(t *testing.T) {
-	entries, err := Tar(context.Background(), newStore(t), "k", opener(join(raw('0', "a", 1, ""), block("x"))), Limits{})
+	entries, err := Tar(context.Background(), fetchtest.NewStore(t), "k", opener(join(raw('0', "a", 1, ""), block("x"))), Limits{})
 	if err != nil || paths(entries) != "f a" {
 		t.Errorf("got %v, %v", entries, err)
 	}
@@ -190,14 +191,14 @@ func TestTarWithoutTrailer(t *testing.T) {
 func TestLimits(t *testing.T) {
 	data := makeTar(t, file("a", strings.Repeat("x", 1000)), file("b", strings.Repeat("y", 1000)))
 	for knob, lim := range map[string]Limits{"Entries": {Entries: 1}, "File": {File: 999}, "Total": {Total: 1999}} {
-		_, err := Tar(context.Background(), newStore(t), "k", opener(data), lim)
+		_, err := Tar(context.Background(), fetchtest.NewStore(t), "k", opener(data), lim)
 		var limit *LimitError
 		if !errors.As(err, &limit) || limit.Knob != knob || !strings.Contains(err.Error(), knob) {
 			t.Errorf("%s: got %v", knob, err)
 		}
 	}
 	// An index that was made under wider limits is held to narrower ones.
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	if _, err := Tar(context.Background(), s, "k", opener(data), Limits{}); err != nil {
 		t.Fatal(err)
 	}
@@ -233,39 +234,16 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func gz(t testing.TB, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func zst(t testing.TB, data []byte) []byte {
-	t.Helper()
-	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	return w.EncodeAll(data, nil)
-}
-
 func TestExpandCompressed(t *testing.T) {
 	plain := makeTar(t, file("a", "hello\n"))
 	packed, err := base64.StdEncoding.DecodeString(xzHello)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{"tar": plain, "xz": packed, "gzip": gz(t, plain), "zstd": zst(t, plain), "two members": join(gz(t, plain[:512]), gz(t, plain[512:]))} {
+	for name, data := range map[string][]byte{"tar": plain, "xz": packed, "gzip": archivetest.Gzip(t, plain), "zstd": archivetest.Zstd(t, plain), "two members": join(archivetest.Gzip(t, plain[:512]), archivetest.Gzip(t, plain[512:]))} {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
-			entries, err := Expand(context.Background(), s, keepBytes(t, s, data), "x", Limits{})
+			s := fetchtest.NewStore(t)
+			entries, err := Expand(context.Background(), s, fetchtest.Put(t, s, data), "x", Limits{})
 			if err != nil || len(entries) != 1 || contentOf(t, entries[0]) != "hello\n" {
 				t.Fatalf("got %v, %v", entries, err)
 			}
@@ -275,8 +253,8 @@ func TestExpandCompressed(t *testing.T) {
 		}
 		t.Run(name+" truncated", func(t *testing.T) {
 			for cut := 1; cut < len(data); cut += 7 {
-				s := newStore(t)
-				if _, err := Expand(context.Background(), s, keepBytes(t, s, data[:len(data)-cut]), "x", Limits{}); err == nil {
+				s := fetchtest.NewStore(t)
+				if _, err := Expand(context.Background(), s, fetchtest.Put(t, s, data[:len(data)-cut]), "x", Limits{}); err == nil {
 					t.Fatalf("%d bytes short passed", cut)
 				}
 			}
@@ -284,8 +262,8 @@ func TestExpandCompressed(t *testing.T) {
 		t.Run(name+" corrupt", func(t *testing.T) {
 			damaged := bytes.Clone(data)
 			damaged[len(damaged)-6] ^= 1
-			s := newStore(t)
-			if _, err := Expand(context.Background(), s, keepBytes(t, s, damaged), "x", Limits{}); err == nil {
+			s := fetchtest.NewStore(t)
+			if _, err := Expand(context.Background(), s, fetchtest.Put(t, s, damaged), "x", Limits{}); err == nil {
 				t.Fatal("it passed")
 			}
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 type zipMember struct {
@@ -66,11 +67,11 @@ func storedZip(t testing.TB, names ...string) []byte {
 }
 
 func TestZipEntries(t *testing.T) {
-	ctx, s := context.Background(), newStore(t)
+	ctx, s := context.Background(), fetchtest.NewStore(t)
 	body := strings.Repeat("some text ", 1000)
 	data := makeZip(t, zipMember{name: "d/"}, zipMember{name: "d/run", data: body, mode: 0o755, method: 8},
 		zipMember{name: "plain", data: "x"}, zipMember{name: "l", data: "../../outside", mode: fs.ModeSymlink | 0o777})
-	blob := keepBytes(t, s, data)
+	blob := fetchtest.Put(t, s, data)
 	for range 2 { // computed, then remembered
 		entries, err := Expand(ctx, s, blob, "x", Limits{})
 		if err != nil {
@@ -166,8 +167,8 @@ func TestZipRefused(t *testing.T) {
 	}
 	for name, data := range badZips(t) {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
-			entries, err := Zip(context.Background(), s, keepBytes(t, s, data), Limits{})
+			s := fetchtest.NewStore(t)
+			entries, err := Zip(context.Background(), s, fetchtest.Put(t, s, data), Limits{})
 			if err == nil {
 				t.Fatalf("it passed: %s", paths(entries))
 			}
@@ -181,8 +182,8 @@ func TestZipRefused(t *testing.T) {
 func TestZipLimits(t *testing.T) {
 	data := makeZip(t, zipMember{name: "a", data: strings.Repeat("x", 40<<20), method: 8}, zipMember{name: "b", data: "x"})
 	for knob, lim := range map[string]Limits{"Entries": {Entries: 1}, "File": {File: 1 << 20}, "Total": {Total: 40 << 20, Ratio: 1 << 20}, "Ratio": {}} {
-		s := newStore(t)
-		_, err := Zip(context.Background(), s, keepBytes(t, s, data), lim)
+		s := fetchtest.NewStore(t)
+		_, err := Zip(context.Background(), s, fetchtest.Put(t, s, data), lim)
 		var limit *LimitError
 		if !errors.As(err, &limit) || limit.Knob != knob {
 			t.Errorf("%s: got %v", knob, err)
@@ -236,8 +237,8 @@ func TestDropInside(t *testing.T) {
 	drops := []recipes.Drop{{Pattern: "native/windows/**", Reason: "no Windows"}}
 	var first []byte
 	for range 2 {
-		s := newStore(t)
-		d := keepBytes(t, s, data)
+		s := fetchtest.NewStore(t)
+		d := fetchtest.Put(t, s, data)
 		e, r, err := dropInside(ctx, s, jar(t, s, data, Object(s, d), d), globs(drops))
 		if err != nil {
 			t.Fatal(err)

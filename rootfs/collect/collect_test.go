@@ -12,7 +12,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
-	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // debFile makes a .deb: control fields and files, a path that ends in a
@@ -74,34 +74,18 @@ type bench struct {
 
 func newBench(t *testing.T, distro recipes.Distro, layers ...recipes.Layer) *bench {
 	t.Helper()
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	ref := recipes.Ref{Name: "base-test"}
 	return &bench{t: t, Input: Input{
 		Image:  &recipes.Image{Ref: ref, Distro: distro, Platform: recipes.LinuxAMD64, Layers: layers},
 		Locked: &recipes.LockedImage{Ref: ref, Platform: recipes.LinuxAMD64},
-		Store:  store,
+		Store:  fetchtest.NewStore(t),
 	}}
 }
 
 // keep puts bytes into the store.
 func (b *bench) keep(data []byte) recipes.Digest {
 	b.t.Helper()
-	w, err := b.Store.Create(b.t.Context())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer w.Abort()
-	if _, err := w.Write(data); err != nil {
-		b.t.Fatal(err)
-	}
-	digest, _, err := w.Commit("")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return digest
+	return fetchtest.Put(b.t, b.Store, data)
 }
 
 // deb locks a package for a layer.

@@ -3,7 +3,6 @@ package deb
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -22,10 +21,11 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // today is the time of the tests.
@@ -122,28 +122,6 @@ func tarball(t testing.TB, f files) []byte {
 	return b.Bytes()
 }
 
-func gzipped(t testing.TB, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func zstded(t testing.TB, data []byte) []byte {
-	t.Helper()
-	e, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.EncodeAll(data, nil)
-}
-
 // arMember is one member of an ar archive that a test makes.
 type arMember struct {
 	name string
@@ -177,7 +155,7 @@ func debOf(t testing.TB, control, data files) []byte {
 		}
 		control["md5sums"] = b.String()
 	}
-	return ar(arMember{"debian-binary", []byte("2.0\n")}, arMember{"control.tar.gz", gzipped(t, tarball(t, control))}, arMember{"data.tar.xz", xzip(t, tarball(t, data))})
+	return ar(arMember{"debian-binary", []byte("2.0\n")}, arMember{"control.tar.gz", archivetest.Gzip(t, tarball(t, control))}, arMember{"data.tar.xz", xzip(t, tarball(t, data))})
 }
 
 // mirror is a Debian archive in a folder, with one suite, signed by a key of
@@ -234,12 +212,7 @@ func (m *mirror) serve(t testing.TB) *fetch.Fetcher {
 		signed = m.tamper(signed)
 	}
 	write(t, filepath.Join(dir, "dists", "trixie", "InRelease"), signed)
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.Debian: {"file://" + dir}}}
+	return &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{fetch.Debian: {"file://" + dir}}}
 }
 
 // load reads the mirror with its own key.

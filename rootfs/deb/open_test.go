@@ -9,7 +9,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 const helloPURL = "pkg:deb/debian/hello@2.10-3?arch=amd64&distro=debian-13"
@@ -32,31 +34,16 @@ func helloData() files {
 // keep puts a .deb into a store and returns its artefact.
 func keep(t testing.TB, deb []byte) (*fetch.Store, recipes.Artifact) {
 	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	w, err := s.Create(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	if _, err := w.Write(deb); err != nil {
-		t.Fatal(err)
-	}
-	d, size, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, recipes.Artifact{Kind: recipes.KindDeb, Name: "hello", Version: "2.10-3", PURL: helloPURL, SHA256: d, Size: size, Path: "pool/main/h/hello.deb"}
+	s := fetchtest.NewStore(t)
+	d := fetchtest.Put(t, s, deb)
+	return s, recipes.Artifact{Kind: recipes.KindDeb, Name: "hello", Version: "2.10-3", PURL: helloPURL, SHA256: d, Size: int64(len(deb)), Path: "pool/main/h/hello.deb"}
 }
 
 func TestOpen(t *testing.T) {
-	control, data := gzipped(t, tarball(t, helloControl())), tarball(t, helloData())
+	control, data := archivetest.Gzip(t, tarball(t, helloControl())), tarball(t, helloData())
 	for name, deb := range map[string][]byte{
 		"xz":  debOf(t, helloControl(), helloData()),
-		"zst": ar(arMember{"debian-binary", []byte("2.0\n")}, arMember{"_ignored", nil}, arMember{"control.tar.zst", zstded(t, tarball(t, helloControl()))}, arMember{"data.tar.zst", zstded(t, data)}),
+		"zst": ar(arMember{"debian-binary", []byte("2.0\n")}, arMember{"_ignored", nil}, arMember{"control.tar.zst", archivetest.Zstd(t, tarball(t, helloControl()))}, arMember{"data.tar.zst", archivetest.Zstd(t, data)}),
 		"tar": ar(arMember{"debian-binary/", []byte("2.0\n")}, arMember{"control.tar.gz/", control}, arMember{"data.tar/", data}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +101,7 @@ func TestOpenRefuses(t *testing.T) {
 		c["control"] = strings.Replace(c["control"], field, value, 1)
 		return debOf(t, c, helloData())
 	}
-	control, data := gzipped(t, tarball(t, helloControl())), gzipped(t, tarball(t, helloData()))
+	control, data := archivetest.Gzip(t, tarball(t, helloControl())), archivetest.Gzip(t, tarball(t, helloData()))
 	binary := arMember{"debian-binary", []byte("2.0\n")}
 	nested := helloControl()
 	nested["../../etc/passwd"] = "x"
@@ -131,7 +118,7 @@ func TestOpenRefuses(t *testing.T) {
 		"another version":     {with("Version: 2.10-3", "Version: 2.10-4"), "not what is locked"},
 		"another machine":     {with("Architecture: amd64", "Architecture: arm64"), "arm64, not amd64"},
 		"a field twice":       {with("Architecture: amd64", "Architecture: amd64\nversion: 1"), "twice"},
-		"no control":          {ar(binary, arMember{"control.tar.gz", gzipped(t, tarball(t, files{"md5sums": ""}))}, arMember{"data.tar.gz", data}), "control paragraph"},
+		"no control":          {ar(binary, arMember{"control.tar.gz", archivetest.Gzip(t, tarball(t, files{"md5sums": ""}))}, arMember{"data.tar.gz", data}), "control paragraph"},
 		"path in control":     {debOf(t, nested, helloData()), "not a plain file"},
 		"path out of root":    {debOf(t, helloControl(), escape), "data part"},
 		"format 3":            {ar(arMember{"debian-binary", []byte("3.0\n")}, arMember{"control.tar.gz", control}, arMember{"data.tar.gz", data}), "format"},

@@ -1,10 +1,8 @@
 package evidence
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -14,60 +12,17 @@ import (
 
 	"github.com/shudl/shudl-assemble/rootfs"
 	"github.com/shudl/shudl-assemble/rootfs/archive"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
-
-func newStore(t testing.TB) *fetch.Store {
-	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
 
 // kept makes an entry whose content is an object of the store.
 func kept(t testing.TB, s *fetch.Store, path string, content []byte) rootfs.Entry {
 	t.Helper()
-	w, err := s.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(content); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := rootfs.NewFile(path, 0o644, content)
-	e.Content = archive.Object(s, d)
+	e.Content = archive.Object(s, fetchtest.Put(t, s, content))
 	return e
-}
-
-// jar packs members, in their order: name and content by turns.
-func jar(t testing.TB, members ...string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	for i := 0; i < len(members); i += 2 {
-		w, err := z.Create(members[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, members[i+1]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
 }
 
 func pomProperties(group, artifact, version string) (name, content string) {
@@ -85,12 +40,12 @@ func mustRead(t testing.TB, s *fetch.Store, e rootfs.Entry) Facts {
 }
 
 func TestJar(t *testing.T) {
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	own, ownText := pomProperties("org.example", "shade", "1.2")
 	other, otherText := pomProperties("com.google.guava", "guava", "33.0-jre")
-	inner := jar(t, "META-INF/maven/g.x/in/pom.xml", `<project><parent><groupId>g.x</groupId><artifactId>p</artifactId><version>9</version></parent><artifactId>in</artifactId></project>`)
-	middle := jar(t, "lib/in.jar", string(inner))
-	e := kept(t, s, "opt/shade-1.2-all.jar", jar(t,
+	inner := archivetest.Zip(t, "META-INF/maven/g.x/in/pom.xml", `<project><parent><groupId>g.x</groupId><artifactId>p</artifactId><version>9</version></parent><artifactId>in</artifactId></project>`)
+	middle := archivetest.Zip(t, "lib/in.jar", string(inner))
+	e := kept(t, s, "opt/shade-1.2-all.jar", archivetest.Zip(t,
 		"META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nImplementation-Vendor: The Example\r\n  Foundation\r\nBundle-License: https://www.apache.org/licenses/LICENSE-2.0.txt;link=x\r\n\r\nName: x\r\nImplementation-Vendor: no\r\n",
 		own, ownText, other, otherText,
 		"META-INF/maven/com.google.guava/guava/pom.xml", `<project><groupId>com.google.guava</groupId><licenses><license><name>Apache License, Version 2.0</name></license></licenses><organization><name>Google</name></organization>
@@ -124,8 +79,8 @@ func TestJar(t *testing.T) {
 }
 
 func TestBrokenFilesSayNothing(t *testing.T) {
-	s := newStore(t)
-	good := jar(t, "a", strings.Repeat("x", 1000))
+	s := fetchtest.NewStore(t)
+	good := archivetest.Zip(t, "a", strings.Repeat("x", 1000))
 	for name, e := range map[string]rootfs.Entry{
 		"truncated jar": kept(t, s, "x.jar", good[:len(good)-5]),
 		"text as a jar": kept(t, s, "x.jar", []byte("hello")),
@@ -151,7 +106,7 @@ func TestBrokenFilesSayNothing(t *testing.T) {
 }
 
 func TestProgram(t *testing.T) {
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	self, err := os.Executable() // the test itself is a Go program
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +130,7 @@ func TestProgram(t *testing.T) {
 }
 
 func TestOtherFiles(t *testing.T) {
-	s := newStore(t)
+	s := fetchtest.NewStore(t)
 	f := mustRead(t, s, kept(t, s, "usr/share/doc/x/copyright", []byte("Format: y\n\nFiles: *\nLicense: custom\n Text.\n")))
 	if f.License != "LicenseRef-custom" || f.Texts["LicenseRef-custom"] != "Text." || f.FreeForm {
 		t.Errorf("%+v", f)
@@ -195,8 +150,8 @@ func TestOtherFiles(t *testing.T) {
 }
 
 func TestCancelledReadEnds(t *testing.T) {
-	s := newStore(t)
-	e := kept(t, s, "x.jar", jar(t, "a", "b"))
+	s := fetchtest.NewStore(t)
+	e := kept(t, s, "x.jar", archivetest.Zip(t, "a", "b"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Read(ctx, s, e); err == nil {
@@ -209,7 +164,7 @@ func TestCancelledReadEnds(t *testing.T) {
 
 func FuzzJar(f *testing.F) {
 	own, text := pomProperties("g", "a", "1")
-	f.Add(jar(f, own, text, "META-INF/MANIFEST.MF", "A: b\n c\n"))
+	f.Add(archivetest.Zip(f, own, text, "META-INF/MANIFEST.MF", "A: b\n c\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		facts, err := jarFacts(t.Context(), bytes.NewReader(data), int64(len(data)))
 		if err != nil {

@@ -1,9 +1,6 @@
 package gobin
 
 import (
-	"archive/zip"
-	"bytes"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 const (
@@ -45,21 +44,11 @@ func publish(t *testing.T, dir, escaped, version, prefix string, files map[strin
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
+	var members []string
 	for name, text := range files {
-		out, err := w.Create(prefix + "/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, text); err != nil {
-			t.Fatal(err)
-		}
+		members = append(members, prefix+"/"+name, text)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string]string{version + ".zip": b.String(), version + ".mod": files["go.mod"], version + ".info": `{"Version":"` + version + `"}`, "list": version + "\n"} {
+	for name, data := range map[string]string{version + ".zip": string(archivetest.Zip(t, members...)), version + ".mod": files["go.mod"], version + ".info": `{"Version":"` + version + `"}`, "list": version + "\n"} {
 		if err := os.WriteFile(filepath.Join(at, name), []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -87,11 +76,7 @@ func modCache(t *testing.T) string {
 
 func fetcher(t *testing.T, mirror string) *fetch.Fetcher {
 	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.Go: {"file:" + mirror}}}
+	return &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{fetch.Go: {"file:" + mirror}}}
 }
 
 // user sets the environment of a user whose mirror is the folder.

@@ -1,13 +1,10 @@
 package maven
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +12,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 func TestParse(t *testing.T) {
@@ -61,37 +60,12 @@ func (r repository) put(name string, data []byte) {
 
 func (r repository) fetcher() *fetch.Fetcher {
 	r.t.Helper()
-	s, err := fetch.OpenStore(r.t.TempDir())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.Maven: {"file:" + r.dir}}}
+	return &fetch.Fetcher{Store: fetchtest.NewStore(r.t), Mirrors: fetch.Mirrors{fetch.Maven: {"file:" + r.dir}}}
 }
 
 func jar(t *testing.T) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for name, data := range map[string]string{"A.class": "cafebabe"} {
-		out, err := w.Create(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out, err := w.Create("native/linux/aarch64/lib.so")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(out, "elf"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return archivetest.Zip(t, "A.class", "cafebabe", "native/linux/aarch64/lib.so", "elf")
 }
 
 const at = "org/example/thing/1.0/thing-1.0"
@@ -203,11 +177,7 @@ func TestRealArtifact(t *testing.T) {
 	if base == "" {
 		t.Skip("set SHUDL_MIRROR_MAVEN to a Maven repository")
 	}
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.Maven: {base}}}
+	f := &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{fetch.Maven: {base}}}
 	a, err := Resolve(t.Context(), f, recipes.MavenSource{Coordinate: "org.apache.iceberg:iceberg-api:1.11.0"}, "l")
 	if err != nil {
 		t.Fatal(err)

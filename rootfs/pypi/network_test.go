@@ -7,6 +7,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // Patroni's own wheel and one of the sdists that it needs, from the index
@@ -16,10 +17,7 @@ func TestRealFiles(t *testing.T) {
 	if os.Getenv("SHUDL_TEST_NETWORK") != "1" || base == "" {
 		t.Skip("set SHUDL_TEST_NETWORK=1 and SHUDL_MIRROR_PYPI (a simple index) to use the network")
 	}
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := fetchtest.NewStore(t)
 	f := &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.PyPI: {base}}, Locators: map[string]fetch.Locator{fetch.PyPI: Locate}}
 	for _, c := range []struct {
 		src    recipes.PyPISource

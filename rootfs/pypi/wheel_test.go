@@ -1,14 +1,11 @@
 package pypi
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,7 +15,9 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 var (
@@ -106,41 +105,17 @@ func recordOf(files []wheelFile) string {
 
 func buildWheel(t testing.TB, files []wheelFile) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
+	var members []string
 	for _, f := range files {
-		out, err := w.Create(f.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, f.data); err != nil {
-			t.Fatal(err)
-		}
+		members = append(members, f.name, f.data)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return archivetest.Zip(t, members...)
 }
 
 func store(t testing.TB, data []byte) (*fetch.Store, recipes.Artifact) {
 	t.Helper()
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := s.Create(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := w.Commit("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, recipes.Artifact{Kind: recipes.KindPyPI, Name: "demo", Version: "1.0", PURL: "pkg:pypi/demo@1.0", SHA256: d, Path: "demo/demo-1.0-py3-none-any.whl"}
+	s := fetchtest.NewStore(t)
+	return s, recipes.Artifact{Kind: recipes.KindPyPI, Name: "demo", Version: "1.0", PURL: "pkg:pypi/demo@1.0", SHA256: fetchtest.Put(t, s, data), Path: "demo/demo-1.0-py3-none-any.whl"}
 }
 
 func text(t *testing.T, e rootfs.Entry) string {
@@ -260,11 +235,7 @@ func indexServer(t *testing.T, file string, data []byte, hash string) *fetch.Fet
 	mux.HandleFunc("/elsewhere/"+file, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	s, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &fetch.Fetcher{Store: s, Mirrors: fetch.Mirrors{fetch.PyPI: {server.URL + "/simple"}}, Locators: map[string]fetch.Locator{fetch.PyPI: Locate}}
+	return &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{fetch.PyPI: {server.URL + "/simple"}}, Locators: map[string]fetch.Locator{fetch.PyPI: Locate}}
 }
 
 func TestResolveAndLocate(t *testing.T) {
@@ -297,11 +268,7 @@ func TestResolveAndLocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, offline := range []bool{false, true} {
-		s, err := fetch.OpenStore(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		local := &fetch.Fetcher{Store: s, Offline: offline, Mirrors: fetch.Mirrors{fetch.PyPI: {"file:" + dir}}, Locators: map[string]fetch.Locator{fetch.PyPI: Locate}}
+		local := &fetch.Fetcher{Store: fetchtest.NewStore(t), Offline: offline, Mirrors: fetch.Mirrors{fetch.PyPI: {"file:" + dir}}, Locators: map[string]fetch.Locator{fetch.PyPI: Locate}}
 		if err := local.Artifact(ctx, a); err != nil {
 			t.Errorf("offline %v: %v", offline, err)
 		}

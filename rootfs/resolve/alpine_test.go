@@ -11,6 +11,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // shared finds the real Alpine data beside the repository. Without them the
@@ -33,13 +34,8 @@ func shared(t testing.TB) string {
 // alpineOptions resolve on a mirror folder into a store of their own.
 func alpineOptions(t testing.TB, mirror string) Options {
 	t.Helper()
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
 	return Options{
-		Fetcher:   &fetch.Fetcher{Store: store, Mirrors: fetch.Mirrors{fetch.Alpine: {"file:" + mirror}}},
+		Fetcher:   &fetch.Fetcher{Store: fetchtest.NewStore(t), Mirrors: fetch.Mirrors{fetch.Alpine: {"file:" + mirror}}},
 		Keyring:   filepath.Join(shared(t), "keys"),
 		Release:   "v3.19",
 		Platforms: []recipes.Platform{recipes.LinuxAMD64},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shudl/shudl-assemble/recipes"
 	"github.com/shudl/shudl-assemble/rootfs/fetch"
+	"github.com/shudl/shudl-assemble/rootfs/fetch/fetchtest"
 )
 
 // debianOptions resolve on the mirrors that the machine's own apt has.
@@ -30,20 +31,10 @@ func debianOptions(t testing.TB, store *fetch.Store, images ...string) Options {
 	return o
 }
 
-func openStore(t testing.TB) *fetch.Store {
-	t.Helper()
-	store, err := fetch.OpenStore(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return store
-}
-
 // Both platforms of the built-in recipes, resolved on the live archive; then a
 // further image from the same indexes with a store that has nothing.
 func TestDebianLock(t *testing.T) {
-	o := debianOptions(t, openStore(t), "base-debian", "base-postgresql:17")
+	o := debianOptions(t, fetchtest.NewStore(t), "base-debian", "base-postgresql:17")
 	set, err := recipes.Open("")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +62,7 @@ func TestDebianLock(t *testing.T) {
 		t.Errorf("a complete lock: changed %v, %v", again.Changed, err)
 	}
 
-	more := debianOptions(t, openStore(t), "base-debian", "base-postgresql:17", "postgresql:17")
+	more := debianOptions(t, fetchtest.NewStore(t), "base-debian", "base-postgresql:17", "postgresql:17")
 	more.Platforms = []recipes.Platform{recipes.LinuxARM64}
 	filled, err := Lock(t.Context(), set, l, recipes.Debian, more)
 	if err != nil {

@@ -3,7 +3,6 @@ package unpack
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/shudl/shudl-assemble/recipes"
+	"github.com/shudl/shudl-assemble/rootfs/archive/archivetest"
 )
 
 func sum(data []byte) recipes.Digest {
@@ -24,7 +24,7 @@ func sum(data []byte) recipes.Digest {
 // layer packs members, content by name, into a layer file.
 func layer(t *testing.T, members ...tar.Header) Layer {
 	t.Helper()
-	var plain, packed bytes.Buffer
+	var plain bytes.Buffer
 	w := tar.NewWriter(&plain)
 	for _, h := range members {
 		content := ""
@@ -45,16 +45,12 @@ func layer(t *testing.T, members ...tar.Header) Layer {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	z := gzip.NewWriter(&packed)
-	z.Write(plain.Bytes())
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
+	packed := archivetest.Gzip(t, plain.Bytes())
 	file := filepath.Join(t.TempDir(), "layer")
-	if err := os.WriteFile(file, packed.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(file, packed, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Layer{File: file, Digest: sum(packed.Bytes()), DiffID: sum(plain.Bytes()), Size: int64(packed.Len())}
+	return Layer{File: file, Digest: sum(packed), DiffID: sum(plain.Bytes()), Size: int64(len(packed))}
 }
 
 func dir(name string) tar.Header  { return tar.Header{Typeflag: tar.TypeDir, Name: name} }
