@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,9 +13,21 @@ import (
 	"time"
 )
 
-// An interrupt in the middle of a download ends the command with 130 at once,
-// and leaves neither lock nor layout nor temporary files.
+// A signal in the middle of a download ends the command with 130 at once, and
+// leaves neither lock nor layout nor temporary files.
 func TestInterrupt(t *testing.T) {
+	for _, one := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(one.String(), func(t *testing.T) { ended(t, one) })
+	}
+	t.Run("nohup", func(t *testing.T) {
+		signal.Ignore(syscall.SIGHUP)
+		defer signal.Reset(syscall.SIGHUP)
+		ended(t, syscall.SIGHUP, syscall.SIGINT)
+	})
+}
+
+// ended sends signals, of which the last has to end a command.
+func ended(t *testing.T, signals ...syscall.Signal) {
 	asked := make(chan struct{}, 16)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100000")
@@ -38,8 +51,18 @@ func TestInterrupt(t *testing.T) {
 	case got := <-done:
 		t.Fatalf("it ended before the download, exit %d: %s", got, errs.String())
 	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	for i, one := range signals {
+		if err := syscall.Kill(os.Getpid(), one); err != nil {
+			t.Fatal(err)
+		}
+		if i == len(signals)-1 {
+			break
+		}
+		select {
+		case got := <-done:
+			t.Fatalf("%v ended it, exit %d: %s", one, got, errs.String())
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	select {
 	case got := <-done:

@@ -15,7 +15,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the whole command. The first interrupt ends what is going on, with
 // clean-up; the second ends the process.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	context.AfterFunc(ctx, stop)
 	app := &app{stdout: stdout, stderr: stderr}
 	root := app.root()
@@ -30,4 +30,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	report(stderr, err)
 	return int(statusOf(err))
+}
+
+// endings are the signals that ask for an end: an interrupt, a stop, and a
+// terminal that goes away, unless nohup(1) has that one ignored.
+func endings() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
 }
