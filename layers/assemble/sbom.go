@@ -56,10 +56,10 @@ func (n *node) document(ctx context.Context, form string, one func(spdx, bom []b
 	if err != nil {
 		return nil, err
 	}
-	if err := n.remember(ctx, sbomRecord, key, spdx); err != nil {
-		return nil, err
-	}
-	return one(spdx, bom), n.remember(ctx, sbomRecord, "cyclonedx "+key, bom)
+	group, ctx := errgroup.WithContext(ctx) // each waits for the disk
+	group.Go(func() error { return n.remember(ctx, sbomRecord, key, spdx) })
+	group.Go(func() error { return n.remember(ctx, sbomRecord, "cyclonedx "+key, bom) })
+	return one(spdx, bom), group.Wait()
 }
 
 // kept gives bytes that the store has under a record's key, or makes them.

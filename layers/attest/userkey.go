@@ -67,10 +67,14 @@ func writePair(dir string, password []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, PublicKeyFile), public, 0o600, renameio.IgnoreUmask()); err != nil {
+	// Not in the temporary folder first, which is not the user's own.
+	write := func(name string, content []byte) error {
+		return renameio.WriteFile(filepath.Join(dir, name), content, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(dir))
+	}
+	if err := write(PublicKeyFile, public); err != nil {
 		return fmt.Errorf("write the public key: %w", err)
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, PrivateKeyFile), private, 0o600, renameio.IgnoreUmask()); err != nil {
+	if err := write(PrivateKeyFile, private); err != nil {
 		return fmt.Errorf("write the signing key: %w", err)
 	}
 	return nil

@@ -22,7 +22,7 @@ type CopyOptions struct {
 	// Platform, where it is set, is the only one that is copied of an index:
 	// the tag then names its manifest, as tools want it that take one image.
 	Platform recipes.Platform
-	// Jobs bounds the blobs in flight; zero means 4.
+	// Jobs bounds the blobs in flight; zero means DefaultJobs.
 	Jobs     int
 	Progress progress.Sink
 }
@@ -50,7 +50,7 @@ func copyImage(ctx context.Context, from Reference, dest Destination, o CopyOpti
 		return Result{}, err
 	}
 	if o.Jobs <= 0 {
-		o.Jobs = 4
+		o.Jobs = DefaultJobs
 	}
 	if o.Progress == nil {
 		o.Progress = progress.Discard{}

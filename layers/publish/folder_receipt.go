@@ -111,7 +111,7 @@ func (p *publication) unchangedFolder(ctx context.Context, folder *layoutReposit
 		return r, false
 	}
 	index, _, err := folder.readIndex()
-	if _, there := folder.layoutFile(); err != nil || !there || !r.names(index) {
+	if err != nil || !folder.isLayout() || !r.names(index) {
 		return r, false
 	}
 	for d, mark := range r.Files {

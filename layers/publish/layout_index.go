@@ -131,33 +131,38 @@ func (r *layoutRepository) change(ctx context.Context, edit func(*ocispec.Index)
 	if err := syncDir(filepath.Join(r.dir, ocispec.ImageBlobsDir, "sha256")); err != nil {
 		return layoutError("write the layout", err)
 	}
-	if err := renameio.WriteFile(filepath.Join(r.dir, ocispec.ImageIndexFile), raw, 0o644, renameio.IgnoreUmask()); err != nil {
-		return layoutError("write the layout", err)
+	if err := r.writeFile(ocispec.ImageIndexFile, raw); err != nil {
+		return err
 	}
 	r.removePartial()
 	return nil
 }
 
-// layoutFile is the file that says what the folder is, and whether it is there.
-func (r *layoutRepository) layoutFile() (path string, there bool) {
-	path = filepath.Join(r.dir, ocispec.ImageLayoutFile)
-	_, err := os.Stat(path)
-	return path, err == nil
+// writeFile writes a file of the layout at once. It begins beside its place:
+// looking whether the system's temporary folder would do takes longer.
+func (r *layoutRepository) writeFile(name string, content []byte) error {
+	err := renameio.WriteFile(filepath.Join(r.dir, name), content, 0o644, renameio.IgnoreUmask(), renameio.WithTempDir(r.dir))
+	if err != nil {
+		return layoutError("write the layout", err)
+	}
+	return nil
+}
+
+// isLayout says whether the file is there that says what the folder is.
+func (r *layoutRepository) isLayout() bool {
+	_, err := os.Stat(filepath.Join(r.dir, ocispec.ImageLayoutFile))
+	return err == nil
 }
 
 func (r *layoutRepository) writeLayoutFile() error {
-	path, there := r.layoutFile()
-	if there {
+	if r.isLayout() {
 		return nil
 	}
 	raw, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(path, raw, 0o644, renameio.IgnoreUmask()); err != nil {
-		return layoutError("write the layout", err)
-	}
-	return nil
+	return r.writeFile(ocispec.ImageLayoutFile, raw)
 }
 
 // setTags points tags at a manifest.

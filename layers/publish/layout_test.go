@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/shudl/shudl-assemble/layers/attest/attesttest"
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -111,6 +114,42 @@ func TestLayoutLinksTheStore(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(dir, "postgresql", ".partial-*"))
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestLayoutForgetsCrashes ages what writers leave that are killed.
+func TestLayoutForgetsCrashes(t *testing.T) {
+	dir, store, key := t.TempDir(), t.TempDir(), attesttest.NewKey(t)
+	folder := filepath.Join(dir, "postgresql")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	then := time.Now().Add(-25 * time.Hour)
+	for name, old := range map[string]bool{
+		".partial-1": true, ".index.json1": true, ".oci-layout1": true, ".partial-2": false, ".index.json2": false, "mine": true,
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if old {
+			if err := os.Chtimes(path, then, then); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	mustPublish(t, destination(t, "oci:"+dir), postgresql().release(t, store), publish.Options{Signer: key})
+	var left []string
+	names, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		left = append(left, n.Name())
+	}
+	want := []string{".index.json2", ".partial-2", "blobs", "index.json", "mine", "oci-layout"}
+	if diff := cmp.Diff(want, left); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -138,15 +139,28 @@ func (r *layoutRepository) PutManifest(ctx context.Context, m Manifest) error {
 // removePartial takes away what writers that crashed have left. A day is
 // longer than any writer needs.
 func (r *layoutRepository) removePartial() {
-	left, err := filepath.Glob(filepath.Join(r.dir, partialPattern))
+	names, err := os.ReadDir(r.dir)
 	if err != nil {
 		return
 	}
-	for _, path := range left {
-		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-			os.Remove(path)
+	for _, name := range names {
+		if !isPartial(name.Name()) {
+			continue
+		}
+		if info, err := name.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			os.Remove(filepath.Join(r.dir, name.Name()))
 		}
 	}
+}
+
+// isPartial knows files that are being written by their names.
+func isPartial(name string) bool {
+	for _, prefix := range []string{strings.TrimSuffix(partialPattern, "*"), "." + ocispec.ImageIndexFile, "." + ocispec.ImageLayoutFile} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func syncDir(path string) error {

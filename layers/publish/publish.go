@@ -15,6 +15,10 @@ import (
 	"github.com/shudl/shudl-assemble/rootfs/progress"
 )
 
+// DefaultJobs is how many blobs are in flight at a time. They wait for a network
+// or a disk, and so need not be as few as the processors.
+const DefaultJobs = 4
+
 // Options says how a release is published.
 type Options struct {
 	// Signer signs manifests and attestations. Without one nothing is signed,
@@ -25,7 +29,7 @@ type Options struct {
 	// Merge keeps the platforms that a tag has and the release does not.
 	Merge bool
 	// Jobs bounds the blobs in flight, and the signatures being made; zero
-	// means 4.
+	// means DefaultJobs.
 	Jobs     int
 	Progress progress.Sink
 	// Memory, where it is set, remembers what was signed, so that the next
@@ -134,7 +138,7 @@ func newPublication(dest Destination, r Release, o Options) (*publication, error
 		return nil, fmt.Errorf("publish %s: several platforms need an index", r.Name)
 	}
 	if o.Jobs <= 0 {
-		o.Jobs = 4
+		o.Jobs = DefaultJobs
 	}
 	if o.Progress == nil {
 		o.Progress = progress.Discard{}
