@@ -4,6 +4,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Options struct {
 	// Store is what Patroni keeps its state in: configmaps (default) or
 	// endpoints.
 	Store string
+	// Members is how many Patroni runs in the stack ha, 2 to 9; 0 means 3.
+	Members int
 	// MetricsFrom is the namespace of a Prometheus that the network policies
 	// let in to metrics which share a port with something else; "" is none.
 	MetricsFrom string
@@ -91,11 +94,8 @@ func (o *Options) complete() error {
 	if o.MetricsFrom != "" && !namespace.MatchString(o.MetricsFrom) {
 		return &OptionError{"metrics-from", fmt.Sprintf("%q cannot be the name of a namespace", o.MetricsFrom)}
 	}
-	if o.Synchronous && o.Stack != "" && o.Stack != StackHA {
-		return &OptionError{"synchronous", "the stack " + o.Stack + " has one PostgreSQL, and nothing that could follow it: --stack ha has three"}
-	}
-	if o.Store != "configmaps" && o.Store != "endpoints" {
-		return &OptionError{"dcs", fmt.Sprintf("%q is neither configmaps nor endpoints", o.Store)}
+	if err := o.completeHA(); err != nil {
+		return err
 	}
 	if o.Registry == "" {
 		if strings.HasPrefix(o.From.String(), "oci:") {
@@ -106,6 +106,23 @@ func (o *Options) complete() error {
 	o.Registry = strings.TrimRight(o.Registry, "/")
 	if _, err := publish.ParseDestination(o.Registry, publish.RegistryOptions{}); err != nil || strings.HasPrefix(o.Registry, "oci:") {
 		return &OptionError{"registry", fmt.Sprintf("%q is no registry path such as ghcr.io/org/repo", o.Registry)}
+	}
+	return nil
+}
+
+// completeHA is about what only the stack ha has.
+func (o *Options) completeHA() error {
+	if o.Synchronous && o.Stack != "" && o.Stack != StackHA {
+		return &OptionError{"synchronous", "the stack " + o.Stack + " has one PostgreSQL, and nothing that could follow it: --stack ha has three"}
+	}
+	if o.Members != 0 && o.Stack != "" && o.Stack != StackHA {
+		return &OptionError{"members", "the stack " + o.Stack + " has one PostgreSQL: --stack ha has members"}
+	}
+	if o.Members = cmp.Or(o.Members, defaultMembers); o.Members < 2 || o.Members > maxMembers {
+		return &OptionError{"members", fmt.Sprintf("%d is not 2 to %d: where one is enough, --stack standalone is that", o.Members, maxMembers)}
+	}
+	if o.Store != "configmaps" && o.Store != "endpoints" {
+		return &OptionError{"dcs", fmt.Sprintf("%q is neither configmaps nor endpoints", o.Store)}
 	}
 	return nil
 }

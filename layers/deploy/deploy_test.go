@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,6 +18,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/shudl/shudl-assemble/layers/publish"
@@ -177,6 +179,39 @@ spec: {}
 	}
 }
 
+// TestMembers has the rights name every pod that there is.
+func TestMembers(t *testing.T) {
+	o := published(t)
+	o.Members = 5
+	var role rbacv1.Role
+	var set appsv1.StatefulSet
+	for _, doc := range strings.Split(string(ha(t, o)), "---\n") {
+		var kind metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(doc), &kind); err != nil {
+			t.Fatal(err)
+		}
+		to := map[string]any{"Role": &role, "StatefulSet": &set}[kind.Kind]
+		if to == nil {
+			continue
+		}
+		if err := yaml.UnmarshalStrict([]byte(doc), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := set.Spec.Replicas; n == nil || *n != 5 {
+		t.Errorf("replicas: %v", n)
+	}
+	var patched []string
+	for _, rule := range role.Rules {
+		if slices.Contains(rule.Resources, "pods") && slices.Contains(rule.Verbs, "patch") {
+			patched = append(patched, rule.ResourceNames...)
+		}
+	}
+	if diff := cmp.Diff([]string{"lakehouse-pg-0", "lakehouse-pg-1", "lakehouse-pg-2", "lakehouse-pg-3", "lakehouse-pg-4"}, patched); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func policies(t *testing.T, text []byte) []networkingv1.NetworkPolicy {
 	t.Helper()
 	var all []networkingv1.NetworkPolicy
@@ -222,12 +257,21 @@ func TestMistakes(t *testing.T) {
 		"metrics-from":  func(o *Options) { o.MetricsFrom = "a.b" },
 		"storage-class": func(o *Options) { o.StorageClass = "Fast SSD" },
 		"synchronous":   func(o *Options) { o.Synchronous, o.Stack = true, StackLakehouse },
+		"members":       func(o *Options) { o.Members, o.Stack = 3, StackStandalone },
 	} {
 		o := o
 		change(&o)
 		var wrong *OptionError
 		if _, err := Kubernetes(context.Background(), o); !errors.As(err, &wrong) || wrong.Flag != flag {
 			t.Errorf("--%s: %v", flag, err)
+		}
+	}
+	for _, n := range []int{-1, 1, 10} {
+		o := o
+		o.Members = n
+		var wrong *OptionError
+		if _, err := Kubernetes(context.Background(), o); !errors.As(err, &wrong) || wrong.Flag != "members" {
+			t.Errorf("--members %d: %v", n, err)
 		}
 	}
 	// The user may not have chosen it, and Kubernetes takes it.

@@ -19,7 +19,7 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
-// ha writes the manifests of Patroni on Kubernetes: three members, one of
+// ha writes the manifests of Patroni on Kubernetes: its members, one of
 // them the leader.
 func (o *Options) ha(ctx context.Context) (Manifests, error) {
 	s, err := o.service(ctx, part{name: "patroni", image: "patroni"})

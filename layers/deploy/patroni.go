@@ -16,9 +16,9 @@ import (
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
-// members is how many Patroni runs: with three, one may be lost and a leader
-// still be followed.
-const members = 3
+// defaultMembers is how many Patroni runs: with three, one may be lost and a
+// leader still be followed.
+const defaultMembers, maxMembers = 3, 9
 
 // patroni is one highly available PostgreSQL.
 type patroni struct {
@@ -62,10 +62,11 @@ func (p patroni) meta(name string) metav1.ObjectMeta {
 }
 
 // role holds what Patroni asks for and nothing else; create, list and watch
-// cannot be bound to names.
+// cannot be bound to names. Each member's pod is named, so that more of them
+// need more than a greater number of replicas.
 func (p patroni) role() *rbacv1.Role {
 	var pods []string
-	for i := range members {
+	for i := range p.Members {
 		pods = append(pods, fmt.Sprintf("%s-%d", p.Name, i))
 	}
 	state := []string{p.Name + "-config", p.Name + "-leader", p.Name + "-sync", p.Name + "-failover"}
@@ -121,7 +122,7 @@ func (p patroni) statefulSet() *appsv1.StatefulSet {
 		labels[name] = value
 	}
 	return &appsv1.StatefulSet{TypeMeta: kind("apps/v1", "StatefulSet"), ObjectMeta: p.meta(p.Name), Spec: appsv1.StatefulSetSpec{
-		Replicas: ptr[int32](members), ServiceName: p.Name + "-pods", PodManagementPolicy: appsv1.ParallelPodManagement,
+		Replicas: ptr(int32(p.Members)), ServiceName: p.Name + "-pods", PodManagementPolicy: appsv1.ParallelPodManagement,
 		Selector:             &metav1.LabelSelector{MatchLabels: p.cluster("")},
 		Template:             corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: p.scraped()}, Spec: pod},
 		VolumeClaimTemplates: p.claims("data", "10Gi"),
