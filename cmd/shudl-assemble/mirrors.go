@@ -22,7 +22,7 @@ func (a *app) discover(ctx context.Context) (fetch.Mirrors, error) {
 		}
 		flags[name] = strings.TrimSpace(flags[name] + " " + address)
 	}
-	mirrors, err := fetch.Discover(ctx, fetch.DiscoverOptions{Flags: flags, Defaults: defaultMirrors(ctx)})
+	mirrors, err := fetch.Discover(fetch.DiscoverOptions{Flags: flags, Defaults: defaultMirrors(ctx)})
 	return mirrors, usage(err)
 }
 

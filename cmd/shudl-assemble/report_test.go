@@ -116,7 +116,7 @@ func TestDefaultMirrors(t *testing.T) {
 	for _, name := range []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "SHUDL_MIRROR_MAVEN", "SHUDL_MIRROR_PYPI"} {
 		t.Setenv(name, "")
 	}
-	m, err := fetch.Discover(t.Context(), fetch.DiscoverOptions{
+	m, err := fetch.Discover(fetch.DiscoverOptions{
 		Defaults: defaultMirrors(t.Context()), Root: t.TempDir(), Home: t.TempDir(), Getenv: func(string) string { return "" },
 	})
 	if err != nil {

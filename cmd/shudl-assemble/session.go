@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/shudl/shudl-assemble/layers"
@@ -34,6 +35,7 @@ type work struct {
 	platforms []recipes.Platform
 	store     *fetch.Store
 	mirrors   fetch.Mirrors
+	goProxies func() []string
 	bundle    *fetch.Bundle
 	old       *recipes.Lock
 }
@@ -94,6 +96,7 @@ func (w *work) open(ctx context.Context) (err error) {
 	if w.mirrors, err = w.app.discover(ctx); err != nil {
 		return err
 	}
+	w.goProxies = sync.OnceValue(func() []string { return fetch.DiscoverOptions{}.GoProxies(ctx) })
 	if w.app.bundle != "" {
 		if w.bundle, err = fetch.OpenBundle(w.app.bundle); err != nil {
 			return err
@@ -123,7 +126,7 @@ func (w *work) fetcher(lock *recipes.Lock) *fetch.Fetcher {
 		mirrors = mirrors.WithSnapshot(dates...)
 	}
 	return &fetch.Fetcher{
-		Store: w.store, Mirrors: mirrors, Bundle: w.bundle, Offline: w.app.offline, Jobs: w.app.jobs,
+		Store: w.store, Mirrors: mirrors, GoProxies: w.goProxies, Bundle: w.bundle, Offline: w.app.offline, Jobs: w.app.jobs,
 		Progress: w.app.sink, Locators: map[string]fetch.Locator{fetch.PyPI: pypi.Locate},
 	}
 }

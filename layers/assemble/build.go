@@ -3,6 +3,7 @@ package assemble
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"runtime"
 	"runtime/debug"
 
@@ -141,8 +142,13 @@ const (
 )
 
 // sparingly collects garbage as above until the function is called that it gives.
+// Where the user has set a limit (GOMEMLIMIT), the ballast would count.
 func sparingly() (restore func()) {
-	was, ballast := debug.SetGCPercent(gcPercent), make([]byte, gcBallast)
+	was := debug.SetGCPercent(gcPercent)
+	var ballast []byte
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		ballast = make([]byte, gcBallast)
+	}
 	return func() {
 		debug.SetGCPercent(was)
 		runtime.KeepAlive(ballast)

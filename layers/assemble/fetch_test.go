@@ -32,7 +32,7 @@ func TestFetchOldIndexes(t *testing.T) {
 		}
 	}
 	o := options(t, nil)
-	mirrors, err := fetch.Discover(t.Context(), fetch.DiscoverOptions{Flags: map[string]string{fetch.Debian: "file:" + mirror}})
+	mirrors, err := fetch.Discover(fetch.DiscoverOptions{Flags: map[string]string{fetch.Debian: "file:" + mirror}})
 	if err != nil {
 		t.Fatal(err)
 	}

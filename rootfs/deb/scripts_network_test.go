@@ -26,7 +26,7 @@ func hostFetcher(t testing.TB) *fetch.Fetcher {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	m, err := fetch.Discover(context.Background(), fetch.DiscoverOptions{})
+	m, err := fetch.Discover(fetch.DiscoverOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,8 +41,9 @@ type DiscoverOptions struct {
 
 // Discover finds the mirrors of every archive: what the user said, then what
 // the machine's own clients are set up with, then the ecosystem's default.
-// None of it is trusted: signatures and sha256 decide.
-func Discover(ctx context.Context, o DiscoverOptions) (Mirrors, error) {
+// None of it is trusted: signatures and sha256 decide. What the go command is
+// set up with is left to GoProxies.
+func Discover(o DiscoverOptions) (Mirrors, error) {
 	o.fill()
 	m := Mirrors{}
 	for name := range o.Flags {
@@ -67,7 +68,6 @@ func Discover(ctx context.Context, o DiscoverOptions) (Mirrors, error) {
 	o.apkRepositories(m)
 	o.maven(m)
 	o.pip(m)
-	o.goProxy(ctx, m)
 	for _, name := range Archives() {
 		if address := o.Defaults[name]; address != "" {
 			if name == PyPI {
@@ -151,9 +151,11 @@ func (o DiscoverOptions) apkRepositories(m Mirrors) {
 	}
 }
 
-// goProxy asks the go command for its module proxies. "direct" and "off" are
-// no mirrors.
-func (o DiscoverOptions) goProxy(ctx context.Context, m Mirrors) {
+// GoProxies are the module proxies that the go command is set up with, which it
+// is asked for where the environment does not say: that takes longer than all of
+// Discover. "direct" and "off" are no mirrors.
+func (o DiscoverOptions) GoProxies(ctx context.Context) []string {
+	o.fill()
 	list := o.Getenv("GOPROXY")
 	if list == "" {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -162,13 +164,15 @@ func (o DiscoverOptions) goProxy(ctx context.Context, m Mirrors) {
 		cmd.Dir = os.TempDir() // no go.mod there may ask for another toolchain
 		out, err := cmd.Output()
 		if err != nil {
-			return // no go here: what needs it will say so
+			return nil // no go here: what needs it will say so
 		}
 		list = strings.TrimSpace(string(out))
 	}
+	m := Mirrors{}
 	for _, address := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '|' }) {
 		if address != "direct" && address != "off" {
 			m.add(Go, address)
 		}
 	}
+	return m[Go]
 }

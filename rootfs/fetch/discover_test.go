@@ -44,7 +44,7 @@ func TestDiscoverReadsTheMachine(t *testing.T) {
 		"home/.config/pip/pip.conf": "[global]\nindex-url = https://pip.test/simple\nextra-index-url =\n    https://extra.test/simple\n[list]\nindex-url = https://no.test\n",
 		"etc/pip.conf":              "[install]\nindex_url: https://etc.test/simple/\n",
 	})
-	got, err := Discover(t.Context(), o)
+	got, err := Discover(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestDiscoverOrder(t *testing.T) {
 	o.Getenv = func(name string) string { return env[name] }
 	o.Flags = map[string]string{Debian: "http://flag.test/debian file:mirror", Alpine: "file:../alpine"}
 	o.Defaults = map[string]string{PyPI: "https://default.test/pypi", Maven: "https://default.test/maven2/"}
-	got, err := Discover(t.Context(), o)
+	got, err := Discover(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +79,12 @@ func TestDiscoverOrder(t *testing.T) {
 		DebianSecurity: {"http://env.test/s", "http://flag.test/debian-security", "http://apt.test/debian-security"},
 		Maven:          {"https://default.test/maven2"},
 		PyPI:           {"https://pip.test/simple", "https://default.test/simple"},
-		Go:             {"https://go.test"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mirrors (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"https://go.test"}, o.GoProxies(t.Context())); diff != "" {
+		t.Error(diff)
 	}
 	with := got.WithSnapshot(time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC))
 	last := func(list []string) string { return list[len(list)-1] }
@@ -102,7 +104,7 @@ func TestDiscoverRefusesWrongFlags(t *testing.T) {
 	for name, address := range map[string]string{"npm": "http://x.test", Alpine: "ftp://x.test", Debian: "x.test/debian", Maven: "file://host/x"} {
 		o := machine(t, nil)
 		o.Flags = map[string]string{name: address}
-		if _, err := Discover(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--mirror "+name) {
+		if _, err := Discover(o); err == nil || !strings.Contains(err.Error(), "--mirror "+name) {
 			t.Errorf("%s=%s: %v", name, address, err)
 		}
 	}
@@ -121,4 +123,25 @@ func FuzzAptSources(f *testing.F) {
 		}
 		parsePip(content)
 	})
+}
+
+// TestGoProxiesAreAskedLate leaves the go command alone until a module is
+// needed, and puts its proxies behind what the user said.
+func TestGoProxiesAreAskedLate(t *testing.T) {
+	asked := 0
+	f := &Fetcher{Mirrors: Mirrors{Go: {"https://said.test"}, Maven: {"https://maven.test"}}, GoProxies: func() []string {
+		asked++
+		return []string{"https://go.test", "https://said.test"}
+	}}
+	for archive, want := range map[string][]string{Maven: {"https://maven.test"}, Debian: nil} {
+		if got := f.bases(archive); !slices.Equal(got, want) || asked != 0 {
+			t.Errorf("%s: %v, asked %d times", archive, got, asked)
+		}
+	}
+	if got := f.For("image").bases(Go); !slices.Equal(got, []string{"https://said.test", "https://go.test"}) || asked != 1 {
+		t.Errorf("%v, asked %d times", got, asked)
+	}
+	if len(f.Mirrors[Go]) != 1 {
+		t.Errorf("the mirrors have changed: %v", f.Mirrors)
+	}
 }

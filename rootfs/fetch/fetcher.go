@@ -47,6 +47,8 @@ type Locator func(ctx context.Context, f *Fetcher, a recipes.Artifact) (address 
 type Fetcher struct {
 	Store   *Store
 	Mirrors Mirrors
+	// GoProxies, where set, gives more mirrors of Go modules when one is needed.
+	GoProxies func() []string
 	// Bundle, where set, is asked before any mirror.
 	Bundle *Bundle
 	// Beside, where set, is another store whose files are taken before any
@@ -117,7 +119,7 @@ type Result struct {
 // For is the same fetcher for another image: they share their limits.
 func (f *Fetcher) For(image string) *Fetcher {
 	f.init()
-	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, Bundle: f.Bundle, Beside: f.Beside, Offline: f.Offline, Jobs: f.Jobs,
+	return &Fetcher{Store: f.Store, Mirrors: f.Mirrors, GoProxies: f.GoProxies, Bundle: f.Bundle, Beside: f.Beside, Offline: f.Offline, Jobs: f.Jobs,
 		Progress: f.Progress, Pause: f.Pause, Client: f.Client, Image: image, Locators: f.Locators, Early: f.Early, shared: f.shared}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,8 +27,9 @@ func (f *Fetcher) places(r Request) ([]place, error) {
 		return []place{p}, nil
 	}
 	var list []place
+	bases := f.bases(r.Archive)
 	for _, below := range r.paths() {
-		for _, base := range f.Mirrors[r.Archive] {
+		for _, base := range bases {
 			p, err := newPlace(base, below)
 			if err != nil {
 				return nil, fmt.Errorf("mirror %s=%s: %w", r.Archive, CleanURL(base), err)
@@ -36,6 +38,18 @@ func (f *Fetcher) places(r Request) ([]place, error) {
 		}
 	}
 	return list, nil
+}
+
+// bases are the addresses of an archive's mirrors, in their order.
+func (f *Fetcher) bases(archive string) []string {
+	if archive != Go || f.GoProxies == nil {
+		return f.Mirrors[archive]
+	}
+	m := Mirrors{Go: slices.Clone(f.Mirrors[Go])}
+	for _, address := range f.GoProxies() {
+		m.add(Go, address)
+	}
+	return m[Go]
 }
 
 // paths are where the file may lie below a mirror, the likeliest first. An

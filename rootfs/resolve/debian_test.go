@@ -16,7 +16,7 @@ func debianOptions(t testing.TB, store *fetch.Store, images ...string) Options {
 	if os.Getenv("SHUDL_TEST_NETWORK") != "1" {
 		t.Skip("skipped, because SHUDL_TEST_NETWORK is not 1: this test needs a Debian mirror")
 	}
-	mirrors, err := fetch.Discover(t.Context(), fetch.DiscoverOptions{})
+	mirrors, err := fetch.Discover(fetch.DiscoverOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
