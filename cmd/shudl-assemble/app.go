@@ -156,7 +156,7 @@ func (a *app) fetchFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.mirrors, "mirror", nil, "`NAME=URL` of a mirror to ask first, for alpine, debian, debian-security, maven, pypi or go; file:DIR is a folder")
 	f.BoolVar(&a.offline, "offline", false, "use the store, the bundle and file: mirrors only")
 	f.StringVar(&a.bundle, "bundle", "", "`FILE` that fetch --bundle wrote")
-	f.IntVar(&a.jobs, "jobs", 0, "how much runs at a time (default: one for each processor)")
+	f.IntVar(&a.jobs, "jobs", 0, "how much runs at a time (default: one for each processor, of blobs and signatures four at least)")
 }
 
 // imageFlags are those of every command that works on recipes.

@@ -24,7 +24,7 @@ func (a *app) deploy() *cobra.Command {
 	return cmd
 }
 
-const deployStacks = "Stacks: standalone is one PostgreSQL with an exporter of its metrics; ha is Patroni, three members or more;\n" +
+const deployStacks = "Stacks: standalone is one PostgreSQL with an exporter of its metrics; ha is Patroni, three members by default;\n" +
 	"lakehouse is the standalone PostgreSQL with MinIO, Nessie, Trino, a Spark master and a worker.\n\n" +
 	"Images are named by the digests that --from has under the tag of their stream. No password is written; what\n" +
 	"makes them is said on standard error. The same images give the same bytes.\n\n"
@@ -61,6 +61,12 @@ func (a *app) deployKubernetes() *cobra.Command {
 			"  shudl-assemble deploy kubernetes --distro debian --stack lakehouse --registry registry.example/shudl > lakehouse.yaml",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case !cmd.Flags().Changed("members"):
+				o.Members = 0 // also of stacks that have none
+			case o.Members == 0:
+				return usage(errors.New("--members 0: ha has 2 to 5"))
+			}
 			return a.runDeploy(cmd.Context(), o, from, deploy.Kubernetes)
 		},
 	}
@@ -72,7 +78,7 @@ func (a *app) deployKubernetes() *cobra.Command {
 	flags.StringVar(&o.Name, "name", "", "what the names of all objects begin with, and of ha the name of the cluster (default: lakehouse-pg for ha, else lakehouse)")
 	flags.StringVar(&o.Secret, "secret", "", "`NAME` of the Secret with the passwords (default: that of --name with -credentials)")
 	flags.StringVar(&o.Store, "dcs", "configmaps", "what Patroni keeps its state in: configmaps or endpoints")
-	flags.IntVar(&o.Members, "members", 0, "how many members ha has, 2 to 9 (default: 3); kubectl scale alone gives a new one no rights")
+	flags.IntVar(&o.Members, "members", 3, "how many members ha has, 2 to 5; kubectl scale alone gives a new one no rights")
 	flags.StringVar(&o.MetricsFrom, "metrics-from", "", "`NAMESPACE` of a Prometheus that may read the metrics of Patroni and MinIO (default: none may)")
 	flags.StringVar(&o.StorageClass, "storage-class", "", "`NAME` of the StorageClass of the volumes, which cannot be changed later (default: the cluster's)")
 	flags.BoolVar(&o.AnyUID, "any-uid", false, "name no user and group of the pods, which OpenShift's restricted-v2 assigns; refused where an image's contract does not run it as another user")

@@ -16,14 +16,36 @@ import (
 // A signal in the middle of a download ends the command with 130 at once, and
 // leaves neither lock nor layout nor temporary files.
 func TestInterrupt(t *testing.T) {
+	inherited := signal.Ignored(syscall.SIGHUP) // the tests run under nohup
 	for _, one := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(one.String(), func(t *testing.T) { ended(t, one) })
+		if one == syscall.SIGHUP && inherited {
+			continue
+		}
+		t.Run(one.String(), func(t *testing.T) {
+			ended(t, one)
+			// A terminal that is gone is told of twice: this one must not end the test.
+			if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+			heedHangups()
+		})
 	}
 	t.Run("nohup", func(t *testing.T) {
 		signal.Ignore(syscall.SIGHUP)
-		defer signal.Reset(syscall.SIGHUP)
 		ended(t, syscall.SIGHUP, syscall.SIGINT)
 	})
+	if !inherited {
+		heedHangups()
+	}
+}
+
+// heedHangups takes back what has SIGHUP ignored: Reset alone leaves Ignored
+// as it is.
+func heedHangups() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	signal.Stop(c)
 }
 
 // ended sends signals, of which the last has to end a command.

@@ -13,10 +13,14 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole command. The first interrupt ends what is going on, with
-// clean-up; the second ends the process.
+// clean-up; the second ends the process. A shell and the kernel both tell that a
+// terminal is gone: what comes after the first end is no second one then.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		stop()
+	})
 	app := &app{stdout: stdout, stderr: stderr}
 	root := app.root()
 	root.SetArgs(args)

@@ -65,8 +65,8 @@ type Options struct {
 	// platform is published; its error keeps the tag where it is.
 	Test Tester
 
-	// Jobs bounds what runs at a time; 0 means the number of processors, and of
-	// blobs in flight at least publish.DefaultJobs.
+	// Jobs bounds what runs at a time; 0 means the number of processors, and at
+	// least publish.DefaultJobs for blobs in flight and signatures.
 	Jobs     int
 	Progress progress.Sink
 	// Tool is the version of this program, for SBOMs and provenance.

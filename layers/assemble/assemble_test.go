@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -342,5 +343,21 @@ func TestDateOfTheImagesThatWereKept(t *testing.T) {
 	}
 	if r = refreshed("service"); r.Images[0].Digest == old.Images[0].Digest || r.Images[1].Digest == old.Images[1].Digest {
 		t.Error("the service did not move with its base")
+	}
+}
+
+// TestTransfers wait for a network or a disk: two processors do not bound them,
+// and --jobs does.
+func TestTransfers(t *testing.T) {
+	for jobs, want := range map[int]int{0: max(runtime.GOMAXPROCS(0), publish.DefaultJobs), 2: 2, 9: 9} {
+		o := options(t, nil)
+		o.Jobs = jobs
+		r, err := newRun(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.publishOptions().Jobs; got != want {
+			t.Errorf("%d jobs: %d blobs in flight, want %d", jobs, got, want)
+		}
 	}
 }

@@ -135,7 +135,8 @@ func (r *run) openKey() error {
 // that are compressed are counted twice: Spark and Trino peak at 212 MB with 60
 // per cent, at 201 with 40. A small percentage alone has a small heap collected
 // every few milliseconds: 15 times in a build of 150 MB that takes 1.3 s, 7 times
-// with the ballast. It is never touched, and so address space and no memory.
+// with the ballast. Nobody touches it: on a heap that is fresh it is address space
+// and no memory.
 const (
 	gcPercent = 25
 	gcBallast = 32 << 20 // in bytes

@@ -30,7 +30,7 @@ type run struct {
 	by    map[place]*node
 
 	pool      *layers.Pool
-	inFlight  int           // blobs of an image
+	transfers int           // of an image's blobs at a time, and signatures
 	early     fetch.Early   // reads archives while they are downloaded
 	testing   chan struct{} // one test at a time
 	collect   chan struct{} // bounds the trees that are being collected
@@ -76,17 +76,17 @@ func newRun(o Options) (*run, error) {
 	if o.Progress == nil {
 		o.Progress = progress.Discard{}
 	}
-	inFlight := o.Jobs
+	transfers := o.Jobs
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
-		inFlight = max(o.Jobs, publish.DefaultJobs)
+		transfers = max(o.Jobs, publish.DefaultJobs)
 	}
 	program, err := identity()
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
-		Options: o, by: make(map[place]*node), program: program, inFlight: inFlight,
+		Options: o, by: make(map[place]*node), program: program, transfers: transfers,
 		pool: layers.NewPool(o.Jobs), early: archive.Early(o.Store, o.Jobs), collect: make(chan struct{}, o.Jobs), testing: make(chan struct{}, 1),
 		encoder: sync.OnceValue(func() error { return layers.CheckEncoder(o.Compression) }),
 	}

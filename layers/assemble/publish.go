@@ -53,7 +53,7 @@ func (r *run) publish(ctx context.Context, nodes []*node, before <-chan struct{}
 
 func (r *run) publishOptions() publish.Options {
 	options := publish.Options{
-		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Recheck: r.Recheck, Jobs: r.inFlight, Progress: r.Progress,
+		Signer: r.Signer, Format: r.Format, Merge: r.Merge, Recheck: r.Recheck, Jobs: r.transfers, Progress: r.Progress,
 		Permit: func(ctx context.Context) error {
 			if err := r.openKey(); err != nil {
 				return err

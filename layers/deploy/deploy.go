@@ -34,7 +34,7 @@ type Options struct {
 	// Store is what Patroni keeps its state in: configmaps (default) or
 	// endpoints.
 	Store string
-	// Members is how many Patroni runs in the stack ha, 2 to 9; 0 means 3.
+	// Members is how many Patroni runs in the stack ha, 2 to 5; 0 means 3.
 	Members int
 	// MetricsFrom is the namespace of a Prometheus that the network policies
 	// let in to metrics which share a port with something else; "" is none.
@@ -113,13 +113,13 @@ func (o *Options) complete() error {
 // completeHA is about what only the stack ha has.
 func (o *Options) completeHA() error {
 	if o.Synchronous && o.Stack != "" && o.Stack != StackHA {
-		return &OptionError{"synchronous", "the stack " + o.Stack + " has one PostgreSQL, and nothing that could follow it: --stack ha has three"}
+		return &OptionError{"synchronous", "the stack " + o.Stack + " has one PostgreSQL, and nothing that could follow it: --stack ha has that"}
 	}
 	if o.Members != 0 && o.Stack != "" && o.Stack != StackHA {
 		return &OptionError{"members", "the stack " + o.Stack + " has one PostgreSQL: --stack ha has members"}
 	}
 	if o.Members = cmp.Or(o.Members, defaultMembers); o.Members < 2 || o.Members > maxMembers {
-		return &OptionError{"members", fmt.Sprintf("%d is not 2 to %d: where one is enough, --stack standalone is that", o.Members, maxMembers)}
+		return &OptionError{"members", fmt.Sprintf("%d is not 2 to %d (one alone is --stack standalone)", o.Members, maxMembers)}
 	}
 	if o.Store != "configmaps" && o.Store != "endpoints" {
 		return &OptionError{"dcs", fmt.Sprintf("%q is neither configmaps nor endpoints", o.Store)}

@@ -266,7 +266,7 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("--%s: %v", flag, err)
 		}
 	}
-	for _, n := range []int{-1, 1, 10} {
+	for _, n := range []int{-1, 1, 6} {
 		o := o
 		o.Members = n
 		var wrong *OptionError

@@ -17,8 +17,9 @@ import (
 )
 
 // defaultMembers is how many Patroni runs: with three, one may be lost and a
-// leader still be followed.
-const defaultMembers, maxMembers = 3, 9
+// leader still be followed. While they copy the leader at the same time, each
+// follower takes two senders and two slots of the ten that the image gives it.
+const defaultMembers, maxMembers = 3, 5
 
 // patroni is one highly available PostgreSQL.
 type patroni struct {

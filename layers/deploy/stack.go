@@ -6,7 +6,7 @@ import (
 
 // The stacks that can be deployed.
 const (
-	StackHA         = "ha"         // Patroni, three members
+	StackHA         = "ha"         // Patroni, some members
 	StackStandalone = "standalone" // one PostgreSQL with its metrics
 	StackLakehouse  = "lakehouse"  // that, with MinIO, Nessie, Trino and Spark
 )

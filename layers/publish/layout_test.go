@@ -126,7 +126,8 @@ func TestLayoutForgetsCrashes(t *testing.T) {
 	}
 	then := time.Now().Add(-25 * time.Hour)
 	for name, old := range map[string]bool{
-		".partial-1": true, ".index.json1": true, ".oci-layout1": true, ".partial-2": false, ".index.json2": false, "mine": true,
+		".partial-1": true, ".index.json1": true, ".oci-layout1": true, ".partial-2": false, ".index.json2": false,
+		"mine": true, ".index.json.swp": true, ".index.json": true, ".partial-": true,
 	} {
 		path := filepath.Join(folder, name)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -138,6 +139,10 @@ func TestLayoutForgetsCrashes(t *testing.T) {
 			}
 		}
 	}
+	// What another writer has just linked to an old file of its store.
+	if err := os.Link(filepath.Join(folder, "mine"), filepath.Join(folder, ".partial-3")); err != nil {
+		t.Fatal(err)
+	}
 	mustPublish(t, destination(t, "oci:"+dir), postgresql().release(t, store), publish.Options{Signer: key})
 	var left []string
 	names, err := os.ReadDir(folder)
@@ -147,7 +152,7 @@ func TestLayoutForgetsCrashes(t *testing.T) {
 	for _, n := range names {
 		left = append(left, n.Name())
 	}
-	want := []string{".index.json2", ".partial-2", "blobs", "index.json", "mine", "oci-layout"}
+	want := []string{".index.json", ".index.json.swp", ".index.json2", ".partial-", ".partial-2", ".partial-3", "blobs", "index.json", "mine", "oci-layout"}
 	if diff := cmp.Diff(want, left); diff != "" {
 		t.Error(diff)
 	}

@@ -137,7 +137,8 @@ func (r *layoutRepository) PutManifest(ctx context.Context, m Manifest) error {
 }
 
 // removePartial takes away what writers that crashed have left. A day is
-// longer than any writer needs.
+// longer than any writer needs. A link to the store is as old as the store's
+// file, and may be another writer's that is about to get its name.
 func (r *layoutRepository) removePartial() {
 	names, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -147,16 +148,19 @@ func (r *layoutRepository) removePartial() {
 		if !isPartial(name.Name()) {
 			continue
 		}
-		if info, err := name.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+		info, err := name.Info()
+		if err == nil && info.Mode().IsRegular() && links(info) == 1 && time.Since(info.ModTime()) > 24*time.Hour {
 			os.Remove(filepath.Join(r.dir, name.Name()))
 		}
 	}
 }
 
-// isPartial knows files that are being written by their names.
+// isPartial knows files that are being written by their names, which end in a
+// number.
 func isPartial(name string) bool {
 	for _, prefix := range []string{strings.TrimSuffix(partialPattern, "*"), "." + ocispec.ImageIndexFile, "." + ocispec.ImageLayoutFile} {
-		if strings.HasPrefix(name, prefix) {
+		number, ok := strings.CutPrefix(name, prefix)
+		if ok && number != "" && strings.Trim(number, "0123456789") == "" {
 			return true
 		}
 	}

@@ -95,6 +95,7 @@ func (s spec) make(t *testing.T) *made {
 
 // layer is a packed layer and its diffID.
 func layer(t *testing.T, content string) (publish.Blob, digest.Digest) {
+	t.Helper()
 	return publish.BytesBlob(ocispec.MediaTypeImageLayerGzip, archivetest.Gzip(t, []byte(content))), digest.FromString(content)
 }
 
