@@ -2,11 +2,10 @@ package main
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/assemble/assembletest"
 	"github.com/shudl/shudl-assemble/recipes"
 )
 
@@ -19,10 +18,8 @@ func lockOfFiles(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	set, err := recipes.Open(dir)
 	ts.Check(err)
-	l := &recipes.Lock{
-		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: runtime.Version(),
-	}
+	l := assembletest.NewLock()
+	l.Go = runtime.Version()
 	for _, p := range recipes.Platforms() {
 		images, err := set.Images(recipes.Debian, p)
 		ts.Check(err)

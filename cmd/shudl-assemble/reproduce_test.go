@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/shudl/shudl-assemble/layers"
+	"github.com/shudl/shudl-assemble/layers/assemble/assembletest"
 	"github.com/shudl/shudl-assemble/layers/reproduce"
 	"github.com/shudl/shudl-assemble/recipes"
 )
@@ -50,10 +49,7 @@ func (u user) lock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &recipes.Lock{
-		Format: recipes.LockFormat, Distro: recipes.Debian, Release: "13.8", Date: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
-		Encoder: layers.EncoderID, EncoderGolden: layers.EncoderGolden, Go: "go1.26.8",
-	}
+	l := assembletest.NewLock()
 	for _, p := range recipes.Platforms() {
 		image, err := set.Image(recipes.Ref{Name: "base-debian"}, recipes.Debian, p)
 		if err != nil {
